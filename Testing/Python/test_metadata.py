@@ -6,8 +6,9 @@ import re
 import sys
 from pathlib import Path
 
-import decnn
 import pytest
+
+import decnn
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE, SLICER_FLOOR, TRAINING = ROOT / "MRtoCT/decnn", ROOT / "MRtoCT/MRtoCTLib", ROOT / "training"
@@ -62,7 +63,7 @@ def test_catalog_entry_agrees_with_the_others():
 
 
 def test_catalog_entry_follows_slicers_schema():
-    # Slicer/Slicer, Schemas/slicer-extension-catalog-entry-schema-v1.0.1.json: no key beyond these, the first ones required.
+    # Slicer/Slicer, Schemas/slicer-extension-catalog-entry-schema-v1.0.1.json: these keys and no other.
     required = {"$schema", "category", "scm_url"}
     optional = {"scm_revision", "scm_type", "build_dependencies", "build_subdirectory", "enabled", "tier"}
     entry = catalog_entry()
@@ -96,7 +97,7 @@ def test_weights_stay_under_ten_megabytes():
 
 
 def imported_names(folder: Path) -> dict[str, set[str]]:
-    """Every dotted name imported in the folder's files (or the one file), at file scope or inside: the files that do."""
+    """Every dotted name that the folder's files (or the one file) import, at file scope or inside: which files do."""
     names: dict[str, set[str]] = {}
     files = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder]
     assert files, f"{folder} holds no Python file"

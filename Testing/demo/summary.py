@@ -2,6 +2,7 @@
 
 import numpy as np
 import SimpleITK as sitk
+
 from decnn.grid import to_canonical
 from decnn.intensity import head_mask
 
