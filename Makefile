@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # The folder of the T1 heads and CT heads that training reads (training/README.md tells where they come from).
 DATA ?= ../shared/data
 
-export PYTHONPATH := MRtoCT:Testing:.
+export PYTHONPATH := $(CURDIR)/MRtoCT:$(CURDIR)/Testing:$(CURDIR)/Testing/Python:$(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Qt draws into memory: no display is needed, and none is opened.
 export QT_QPA_PLATFORM ?= offscreen
@@ -29,7 +29,7 @@ lint: $(READY)
 	$(PY) -m mypy
 
 bench: $(READY)
-	$(PY) Testing/bench.py
+	@$(PY) Testing/bench.py
 
 train: $(READY)
 	$(PY) -m training fit --data "$(DATA)"

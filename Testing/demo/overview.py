@@ -137,7 +137,7 @@ def _compose(
         rows, columns + 1, width_ratios=[1] * columns + [0.035], wspace=0.02, hspace=0.02,
         left=0.01, right=0.935, top=0.925, bottom=0.035,
     )  # fmt: skip
-    light = {"color": "white", "fontsize": 12}
+    light: dict[str, Any] = {"color": "white", "fontsize": 12}
     for row, (plane, slices) in enumerate(pictures.items()):
         for column, picture in enumerate(slices):
             axes = figure.add_subplot(grid[row, column])
