@@ -1,0 +1,97 @@
+"""Where the network can run: the CPU, NVIDIA GPUs, Apple GPUs; with their real names. torch is imported only on use."""
+
+import os
+import platform
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from decnn.errors import InputError, SetupError
+
+if TYPE_CHECKING:
+    import torch
+
+_NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+def check_device_name(name: str) -> str:
+    """Returns ``name`` if it is auto, cpu, cuda, cuda:N or mps; raises InputError otherwise. Does not import torch."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"There is no device {name!r}: choose auto, cpu, cuda, cuda:0 (or another number) or mps.")
+    return name
+
+
+def import_torch() -> ModuleType:
+    """The torch module; SetupError with the way to get it if it is missing or broken."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        raise SetupError(
+            f"PyTorch cannot be loaded ({error}): in 3D Slicer install the PyTorch extension and let it install torch, "
+            "elsewhere run 'pip install torch'."
+        ) from error
+    return torch
+
+
+def select_device(name: str) -> "torch.device":
+    """The torch device of that name; auto takes the first GPU that is there, else the CPU.
+
+    Raises:
+        InputError: not a name of a device.
+        SetupError: this machine, or this torch, does not have it.
+    """
+    check_device_name(name)
+    torch = import_torch()
+    there = [device["name"] for device in list_devices()]
+    if name == "auto":
+        return torch.device(next((device for device in there if device != "cpu"), "cpu"))
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in there:
+        raise SetupError(
+            f"The device {name} is not there (this machine has {', '.join(there)}): choose another, or 'auto'."
+        )
+    return torch.device(wanted)
+
+
+def list_devices() -> list[dict[str, Any]]:
+    """Devices with name ("cuda:0"), description (the vendor's name) and memory_gb (None where it cannot be told)."""
+    torch = import_torch()
+    devices = [
+        {
+            "name": f"cuda:{index}",
+            "description": torch.cuda.get_device_name(index),
+            "memory_gb": round(torch.cuda.get_device_properties(index).total_memory / 2**30, 1),
+        }
+        for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+    ]
+    if torch.backends.mps.is_available():
+        devices.append({"name": "mps", "description": f"Apple GPU ({_cpu_name()})", "memory_gb": _memory_gb()})
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    devices.append({"name": "cpu", "description": f"{_cpu_name()}, {cores} cores", "memory_gb": _memory_gb()})
+    return devices
+
+
+def describe(device: "torch.device") -> str:
+    """ "cpu", or a GPU's name in torch followed by the vendor's, such as "cuda:0 NVIDIA H100"."""
+    if device.type == "cpu":
+        return "cpu"
+    name = str(device)
+    return next(f"{name} {known['description']}" for known in list_devices() if known["name"] == name)
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return None

@@ -1,0 +1,227 @@
+"""MR image in, CT image out: the canonical grid, the network on the slices of several views, their mean, and back."""
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from decnn.checks import check_head, check_image
+from decnn.devices import describe, select_device
+from decnn.errors import Cancelled, SetupError
+from decnn.findings import Finding, raise_errors
+from decnn.grid import AIR_HU, from_canonical, to_canonical
+from decnn.intensity import depth_channel, head_mask, normalize
+from decnn.model import Model
+from decnn.views import AXES, view_input
+
+HU_RANGE = (-1024, 3071)
+# The network sees air around the head as in training; the CT is written as far as the partial volume of the skin goes.
+_CROP_MARGIN = 8
+_SKIN_MARGIN = 2
+_BATCH = {"cpu": 1, "cuda": 16, "mps": 4}
+
+Report = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class SynthesisResult:
+    """A synthetic CT and how it came about."""
+
+    image: sitk.Image
+    """int16, HU within HU_RANGE, on exactly the grid of the MR; AIR_HU outside the head."""
+    findings: list[Finding]
+    device: str
+    """The device that did the work (the last one, if it had to change): "cpu", or "cuda:0 NVIDIA ..."."""
+    seconds: float
+
+
+def synthesize(
+    image: sitk.Image,
+    model: Model,
+    device: str = "auto",
+    report: Report | None = None,
+    should_cancel: Callable[[], bool] | None = None,
+    checked: list[Finding] | None = None,
+) -> SynthesisResult:
+    """Makes the synthetic CT of a T1-weighted MR of the head.
+
+    Args:
+        image: 3D scalar MR on any grid, oblique and anisotropic ones included.
+        model: see ``decnn.model.load_model``.
+        device: auto, cpu, cuda, cuda:N or mps.
+        report: called with (fraction 0..1, stage) after each step and each batch.
+        should_cancel: asked before each step and each batch.
+        checked: what ``check_image(image)`` found, if the caller has done it already.
+
+    Raises:
+        InputError: the image cannot be used, or there is no such device.
+        SetupError: the device is not on this machine, or fails.
+        Cancelled: should_cancel said so.
+    """
+    start = time.monotonic()
+    steps = _Steps(report, should_cancel)
+    if checked is None:
+        steps.enter(0.0, "Checking the MR")
+        checked = check_image(image)
+    findings = list(checked)
+    raise_errors(findings)
+    chosen = select_device(device)
+
+    steps.enter(0.02, "Resampling to 1 mm")
+    canonical = to_canonical(_from_zero(image))
+    steps.enter(0.05, "Finding the head")
+    mask = head_mask(canonical)
+    head_findings = check_head(sitk.GetArrayViewFromImage(canonical), sitk.GetArrayViewFromImage(mask))
+    raise_errors(head_findings)
+    findings += head_findings
+    steps.enter(0.13, "Normalizing the intensity")
+    box = _bounding_box(mask)
+    canonical, mask = canonical[box], mask[box]
+    mr = normalize(sitk.GetArrayViewFromImage(canonical), sitk.GetArrayViewFromImage(mask))
+    depth = depth_channel(mask) if model.spec["input"]["depth_channel"] else None
+
+    runner = _Runner(model.network, chosen, may_leave_gpu=device == "auto", findings=findings)
+    views = []
+    for number, view in enumerate(model.spec["views"]):
+        low, high = (0.15 + 0.8 * n / len(model.spec["views"]) for n in (number, number + 1))
+        stage = f"Synthesizing {view} view"
+        steps.enter(low, stage)
+        views.append(np.empty(mr.shape, np.float32))
+        slices = np.moveaxis(views[-1], AXES[view], 0)
+        done = 0
+        while done < len(slices):
+            indices = np.arange(done, min(done + runner.batch, len(slices)))
+            ct = runner.run(view_input(mr, depth, AXES[view], indices, model.spec["input"]["neighbours"]))
+            slices[done : done + len(ct)] = ct
+            done += len(ct)
+            steps.enter(low + (high - low) * done / len(slices), stage)
+
+    steps.enter(0.95, "Resampling to the grid of the MR")
+    hounsfield = _fused(views, model.spec["fusion"]) * np.float32(model.spec["output"]["scale_hu"])
+    skin = sitk.GetArrayFromImage(sitk.BinaryDilate(mask, [_SKIN_MARGIN] * 3, sitk.sitkBall))
+    hounsfield = np.where(skin > 0, np.clip(hounsfield, *HU_RANGE), AIR_HU).astype(np.float32)
+    ct_image = sitk.GetImageFromArray(hounsfield)
+    ct_image.CopyInformation(mask)
+    ct_image = sitk.Cast(sitk.Round(from_canonical(ct_image, image)), sitk.sitkInt16)
+    ct_image.CopyInformation(image)
+    steps.enter(1.0, "Synthesized")
+    return SynthesisResult(ct_image, findings, describe(runner.device), time.monotonic() - start)
+
+
+class _Steps:
+    """Reports each step, and ends the work between two of them when asked to."""
+
+    def __init__(self, report: Report | None, should_cancel: Callable[[], bool] | None) -> None:
+        self._report = report
+        self._should_cancel = should_cancel
+
+    def enter(self, fraction: float, stage: str) -> None:
+        if self._should_cancel is not None and self._should_cancel():
+            raise Cancelled("The synthesis was cancelled.")
+        if self._report is not None:
+            self._report(fraction, stage)
+
+
+class _Runner:
+    """The network on a device; where the GPU's memory does not suffice, in smaller batches, and at last on the CPU."""
+
+    def __init__(self, network: nn.Module, device: torch.device, may_leave_gpu: bool, findings: list[Finding]) -> None:
+        self.device = device
+        self.batch = _BATCH[device.type]
+        self._network = without_batch_norm(network)
+        self._may_leave_gpu = may_leave_gpu
+        self._findings = findings
+        self._on_device = False
+
+    def run(self, slices: np.ndarray) -> np.ndarray:
+        """(n, C, H, W) -> CT slices (m, H, W) in units of the model; m < n where the batch had to shrink on the way."""
+        while True:
+            try:
+                return self._forward(slices[: self.batch])
+            except RuntimeError as error:
+                self._make_do(error)
+
+    @torch.inference_mode()
+    def _forward(self, slices: np.ndarray) -> np.ndarray:
+        if not self._on_device:
+            self._network.to(self.device)
+            self._on_device = True
+        batch = torch.from_numpy(slices).to(self.device)
+        final, _ = self._network(batch)
+        return final[:, 0].cpu().numpy()
+
+    def _make_do(self, error: RuntimeError) -> None:
+        out_of_memory = isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
+        if self.device.type == "cpu":
+            raise SetupError(f"The network failed on the CPU ({_first_line(error)}): close other programs.") from error
+        if out_of_memory and self.batch > 1:
+            self.batch //= 2
+            return
+        if not out_of_memory and not self._may_leave_gpu:
+            raise SetupError(
+                f"The device {describe(self.device)} failed ({_first_line(error)}): choose another, or 'cpu'."
+            ) from error
+        why = "has too little free memory" if out_of_memory else f"failed ({_first_line(error)})"
+        self._findings.append(
+            Finding(
+                "warning",
+                "gpu-memory" if out_of_memory else "gpu-failed",
+                f"The GPU {describe(self.device)} {why}, so the CPU did the work: the CT is the same, it took longer.",
+            )
+        )
+        self.device = torch.device("cpu")
+        self.batch = _BATCH["cpu"]
+        self._on_device = False
+
+
+def without_batch_norm(network: nn.Module) -> nn.Module:
+    """A copy of a network in evaluation mode with each batch norm folded into the convolution before it."""
+    network = copy.deepcopy(network).eval()
+    for block in network.modules():
+        if isinstance(block, nn.Sequential):
+            for index in range(len(block) - 1):
+                convolution, norm = block[index], block[index + 1]
+                if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    block[index] = fuse_conv_bn_eval(convolution, norm)
+                    block[index + 1] = nn.Identity()
+    return network
+
+
+def _fused(views: list[np.ndarray], fusion: str) -> np.ndarray:
+    """One volume of several: the mean (made in the first one's memory) or the median of the views."""
+    if fusion == "median":
+        return np.median(views, axis=0, overwrite_input=True)
+    total = views[0]
+    for view in views[1:]:
+        total += view
+    total /= len(views)
+    return total
+
+
+def _from_zero(image: sitk.Image) -> sitk.Image:
+    """Shifts images whose air is negative (z-scores) so that air is 0; small negatives (ringing) are left to clip."""
+    array = sitk.GetArrayViewFromImage(image)
+    low, high = (float(value) for value in np.percentile(array.reshape(-1)[::7], [0.5, 99.5]))
+    image = sitk.Cast(image, sitk.sitkFloat32)
+    return sitk.Clamp(image - low if low < -0.05 * high else image, lowerBound=0.0, upperBound=float("inf"))
+
+
+def _bounding_box(mask: sitk.Image) -> tuple[slice, ...]:
+    """Slices of a SimpleITK image (i, j, k) around the head with a margin."""
+    statistics = sitk.LabelShapeStatisticsImageFilter()
+    statistics.Execute(mask)
+    box = statistics.GetBoundingBox(1)
+    return tuple(
+        slice(max(low - _CROP_MARGIN, 0), min(low + size + _CROP_MARGIN, n))
+        for low, size, n in zip(box[:3], box[3:], mask.GetSize(), strict=True)
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
