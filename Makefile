@@ -14,6 +14,9 @@ export PYTHONPATH := $(CURDIR)/MRtoCT:$(CURDIR)/Testing:$(CURDIR)/Testing/Python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Qt draws into memory: no display is needed, and none is opened.
 export QT_QPA_PLATFORM ?= offscreen
+# System libraries that Qt needs and this machine may lack: Testing/qt_libraries.py puts them there.
+QT_LIBRARIES := $(CURDIR)/$(VENV)/qt-libraries
+export LD_LIBRARY_PATH := $(QT_LIBRARIES)$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
 .PHONY: demo test lint bench train clean
 .DELETE_ON_ERROR:
@@ -34,11 +37,12 @@ bench: $(READY)
 train: $(READY)
 	$(PY) -m training fit --data "$(DATA)"
 
-$(READY): requirements-dev.txt
+$(READY): requirements-dev.txt Testing/qt_libraries.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian: python3.11-venv)" >&2; exit 1; }
 	@echo "Installing what requirements-dev.txt names into $(VENV) (a few minutes, once)"
 	@$(PY) -m pip install --quiet --requirement requirements-dev.txt || { echo "pip could not install requirements-dev.txt: its last lines above say why (no network?); run make again once that is mended" >&2; exit 1; }
+	@$(PY) Testing/qt_libraries.py $(QT_LIBRARIES)
 	@touch $@
 
 clean:
