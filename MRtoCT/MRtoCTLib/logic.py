@@ -1,0 +1,144 @@
+"""MRML nodes in, MRML nodes out: what the panel, the Python console and scripts call."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
+from decnn import catalog
+
+from . import dependencies, review
+from .errors import SynthesisError
+from .parameters import MRtoCTParameterNode
+from .synthesis import State, Synthesis
+from .worker import EngineProcess, engineCommand
+
+_POLL_MILLISECONDS = 50
+
+
+class MRtoCTLogic(ScriptedLoadableModuleLogic):
+    """Makes synthetic CTs. Needs no panel, and no Qt as long as it waits for completion.
+
+    engine: the command that runs the engine, a list.
+
+    Example::
+
+      logic = MRtoCTLogic()
+      ct = logic.synthesize(slicer.util.getNode("MRHead"))
+    """
+
+    def __init__(self) -> None:
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.engine = engineCommand()
+        self._devicesQuery: EngineProcess | None = None
+
+    def getParameterNode(self) -> MRtoCTParameterNode:
+        return MRtoCTParameterNode(super().getParameterNode())
+
+    @staticmethod
+    def modelNames() -> list[str]:
+        """Names of the bundled models, the default one first."""
+        return catalog.available_models()
+
+    def synthesize(
+        self,
+        mrNode: Any,
+        outputNode: Any = None,
+        model: str | None = None,
+        device: str = "auto",
+        waitForCompletion: bool = True,
+        onChanged: Callable[[Synthesis], None] = lambda _synthesis: None,
+        onLog: Callable[[str], None] = lambda _line: None,
+        opacity: float = 0.5,
+    ) -> Any:
+        """Make a synthetic CT of a T1 MR of the head, and show it over the MR.
+
+        mrNode: scalar volume node, T1 MR. outputNode: volume node that takes the CT; if None, a new one: "<MR> sCT".
+        model: name of a bundled model, or path of a model's folder; the default one if None.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps". opacity: of the CT over the MR, 0..1.
+        waitForCompletion: if True, return the CT's node. If False, return None at once and go on in the background
+        (this needs Qt's event loop): onChanged is called with the Synthesis, whose state at last is DONE (its
+        outputNode is the CT), FAILED or CANCELLED (its error says why). onLog is called with each line of the log.
+        Raises SynthesisError with a sentence for the user; SynthesisCancelled if stopped. The scene is then as before.
+        """
+        if not dependencies.torchInstalled():
+            raise SynthesisError(dependencies.instructions())
+
+        def changed(synthesis: Synthesis) -> None:
+            if synthesis.state is State.DONE:
+                review.showOverlay(synthesis.mrNode, synthesis.outputNode, opacity)
+            onChanged(synthesis)
+
+        synthesis = Synthesis(self.engine, mrNode, outputNode, model, device, changed, onLog)
+        if not waitForCompletion:
+            _repeatUntilDone(synthesis.poll)
+            return None
+        try:
+            while not synthesis.poll():
+                _letTheApplicationWork()
+        except BaseException:  # such as Ctrl-C in a console
+            synthesis.abort()
+            raise
+        if synthesis.error is not None:
+            raise synthesis.error
+        return synthesis.outputNode
+
+    @property
+    def isRunning(self) -> bool:
+        """Whether a synthesis is running anywhere in this application."""
+        return Synthesis.current is not None
+
+    def cancel(self) -> None:
+        """Stop the running synthesis, if any; it ends within two seconds."""
+        if Synthesis.current is not None:
+            Synthesis.current.cancel()
+
+    def requestDevices(self, onDevices: Callable[[list[dict[str, Any]]], None]) -> None:
+        """Ask the engine, in the background, what it can compute on. Needs Qt's event loop.
+
+        onDevices gets a list of dicts: name (for synthesize()), description, memory_gb (or None). It is not called if
+        the engine cannot tell.
+        """
+        lines: list[str] = []
+        query = EngineProcess([*self.engine, "info", "--json"], lambda _event: None, lines.append)
+        self._devicesQuery = query
+
+        def poll() -> bool:
+            if not query.poll():
+                return False
+            if query.exitCode == 0 and self._devicesQuery is query:
+                for line in lines:
+                    if line.startswith("{"):
+                        onDevices(json.loads(line)["devices"])
+            return True
+
+        _repeatUntilDone(poll)
+
+    def cleanup(self) -> None:
+        """End everything that runs; for when the panel or the application goes away."""
+        if self._devicesQuery is not None:
+            self._devicesQuery.stop()
+            self._devicesQuery = None
+        if Synthesis.current is not None:
+            Synthesis.current.abort()
+
+
+def _repeatUntilDone(poll: Callable[[], bool]) -> None:
+    """Call poll() now and then, from Qt's event loop, until it returns True."""
+    import qt  # here and not above: waiting for completion needs no Qt
+
+    def tick() -> None:
+        if not poll():
+            qt.QTimer.singleShot(_POLL_MILLISECONDS, tick)
+
+    qt.QTimer.singleShot(0, tick)
+
+
+def _letTheApplicationWork() -> None:
+    application = getattr(slicer, "app", None)
+    if application is not None:
+        application.processEvents()
+    time.sleep(0.02)

@@ -1,0 +1,22 @@
+"""What the user chose, kept in the scene."""
+
+from typing import Annotated
+
+import slicer
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+
+@parameterNodeWrapper
+class MRtoCTParameterNode:
+    """The parameters of the panel.
+
+    inputVolume: the T1 MR. outputVolume: where the CT goes; None for a new volume.
+    model: name of a bundled model; "" for the default. device: "auto", "cpu", "cuda:0", ...
+    overlayOpacity: how opaque the CT lies over the MR.
+    """
+
+    inputVolume: slicer.vtkMRMLScalarVolumeNode
+    outputVolume: slicer.vtkMRMLScalarVolumeNode
+    model: str = ""
+    device: str = "auto"
+    overlayOpacity: Annotated[float, WithinRange(0, 1)] = 0.5

@@ -1,0 +1,148 @@
+"""MRML volume nodes and image files: the MR on its way to the engine, the CT on its way back."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from .errors import SynthesisError
+
+NOTICE = (
+    "Not a medical device. A synthetic CT is not a planning CT until the department's own acceptance test says so."
+)
+MODEL_ATTRIBUTE = "MRtoCT.Model"
+SOURCE_ATTRIBUTE = "MRtoCT.SourceVolume"
+_HOUNSFIELD_UNITS = ("[hnsf'U]", "UCUM", "Hounsfield unit")
+_ATTENUATION = ("112031", "DCM", "Attenuation Coefficient")
+
+
+def problemOfInput(node: Any) -> str:
+    """Why this node cannot be a T1 MR of the head, as a sentence; "" if nothing is obviously wrong with it."""
+    if node is None:
+        return _("Select the T1 MR volume.")
+    name = node.GetName()
+    if not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return _("'{name}' is not an image volume: select a T1 MR volume.").format(name=name)
+    image = node.GetImageData()
+    if image is None or not node.GetImageData().GetPointData().GetScalars():
+        return _("'{name}' is empty: select a volume with image data.").format(name=name)
+    if image.GetNumberOfScalarComponents() != 1:
+        return _("'{name}' has several values per voxel: select a volume with one.").format(name=name)
+    return ""
+
+
+def problemOfOutput(outputNode: Any, mrNode: Any) -> str:
+    """Why the CT cannot be put on this node, as a sentence; "" if it can. None stands for a node yet to be made."""
+    if outputNode is None:
+        return ""
+    name = outputNode.GetName()
+    if outputNode is mrNode:
+        return _("'{name}' is the input: select another output volume, so that the MR is kept.").format(name=name)
+    if not outputNode.IsA("vtkMRMLScalarVolumeNode") or outputNode.IsA("vtkMRMLLabelMapVolumeNode"):
+        return _("'{name}' cannot hold a CT: select a scalar volume, or none.").format(name=name)
+    return ""
+
+
+def looksLikeT1(node: Any) -> int:
+    """How probable it is that this volume is a T1 MR: 0 (something else) to 2 (its name says so)."""
+    if problemOfInput(node) or node.GetAttribute(MODEL_ATTRIBUTE):
+        return 0
+    units = node.GetVoxelValueUnits()
+    if units is not None and units.GetCodeValue() == _HOUNSFIELD_UNITS[0]:
+        return 0
+    name = node.GetName().lower()
+    if re.search(r"t1|mp-?rage|spgr|bravo|tfl3d", name):
+        return 2
+    if re.search(r"t2|flair|swi|adc|dwi|dti|bold|(?<![a-z])(ct|cbct|pd|pet)|(ct|cbct|pet)(?![a-z])", name):
+        return 0
+    return 1
+
+
+def mostLikelyT1() -> Any:
+    """The first of the scene's volumes that most looks like a T1 MR; None if none does."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    best = max(nodes, key=looksLikeT1, default=None)
+    return best if best is not None and looksLikeT1(best) > 0 else None
+
+
+def outputName(mrNode: Any) -> str:
+    """The name of a CT made from this MR."""
+    return _("{name} sCT").format(name=mrNode.GetName())
+
+
+def writeVolume(node: Any, path: Path) -> None:
+    """Write the node's voxels and grid (not its parent transform) to an image file.
+
+    Raises SynthesisError if that fails, such as on a full disk.
+    """
+    image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(node))
+    image.SetSpacing(node.GetSpacing())
+    toLps = np.diag([-1.0, -1.0, 1.0])
+    directions = vtk.vtkMatrix4x4()
+    node.GetIJKToRASDirectionMatrix(directions)
+    image.SetDirection((toLps @ slicer.util.arrayFromVTKMatrix(directions)[:3, :3]).ravel().tolist())
+    image.SetOrigin((toLps @ np.array(node.GetOrigin())).tolist())
+    try:
+        sitk.WriteImage(image, str(path))
+    except RuntimeError as error:
+        raise SynthesisError(
+            _("The MR could not be written to '{folder}': free disk space there, or choose another folder for "
+              "temporary files in the application settings.").format(folder=path.parent)
+        ) from error
+
+
+def readVoxels(path: Path) -> np.ndarray:
+    """The voxels of the engine's CT: HU, int16, array [k, j, i]."""
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def putCt(voxels: np.ndarray, mrNode: Any, outputNode: Any, facts: dict[str, str]) -> Any:
+    """Put the CT on outputNode, or on a new node of the scene, in the place of the MR.
+
+    voxels: HU, array [k, j, i], one per voxel of the MR. facts: the node's attributes (where it comes from).
+    Returns the node. Raises SynthesisError, before anything is changed, if the MR has changed its size meanwhile.
+    """
+    if voxels.shape != slicer.util.arrayFromVolume(mrNode).shape:
+        raise SynthesisError(
+            _("'{name}' was changed while its CT was made: synthesize it once more.").format(name=mrNode.GetName())
+        )
+    node = slicer.vtkMRMLScalarVolumeNode() if outputNode is None else outputNode
+    with slicer.util.NodeModify(node):
+        node.CopyOrientation(mrNode)
+        slicer.util.updateVolumeFromArray(node, voxels.astype(np.int16, copy=False))
+        node.SetVoxelValueQuantity(_codedEntry(*_ATTENUATION))
+        node.SetVoxelValueUnits(_codedEntry(*_HOUNSFIELD_UNITS))
+        for name, value in facts.items():
+            node.SetAttribute(name, value)
+        if outputNode is None:
+            name = outputName(mrNode)
+            taken = slicer.mrmlScene.GetFirstNodeByName(name) is not None
+            node.SetName(slicer.mrmlScene.GenerateUniqueName(name) if taken else name)
+            slicer.mrmlScene.AddNode(node)
+        # CopyOrientation() copies the grid, not the transform that the MR stands under.
+        node.SetAndObserveTransformNodeID(mrNode.GetTransformNodeID())
+        if node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+    _placeBeside(mrNode, node)
+    return node
+
+
+def _codedEntry(value: str, scheme: str, meaning: str) -> Any:
+    entry = slicer.vtkCodedEntry()
+    entry.SetValueSchemeMeaning(value, scheme, meaning)
+    return entry
+
+
+def _placeBeside(mrNode: Any, node: Any) -> None:
+    """Put the CT under the subject hierarchy item (study, folder) that holds the MR."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    mrItem = hierarchy.GetItemByDataNode(mrNode)
+    item = hierarchy.GetItemByDataNode(node)
+    # Without the application's plugins (slicer-core) nodes have no items by themselves.
+    if mrItem != hierarchy.GetInvalidItemID() and item != hierarchy.GetInvalidItemID():
+        hierarchy.SetItemParent(item, hierarchy.GetItemParent(mrItem))
