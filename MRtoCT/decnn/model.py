@@ -1,0 +1,84 @@
+"""A model on disk: a folder with weights.pt (a state_dict) and model.json (what it is and how to feed it)."""
+
+import hashlib
+import json
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from decnn.catalog import DEFAULT_MODEL, MODELS_FOLDER, SPEC_FILE, available_models, model_folder
+from decnn.errors import SetupError
+from decnn.network import DECNN
+
+WEIGHTS_FILE = "weights.pt"
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "MODELS_FOLDER",
+    "Model",
+    "available_models",
+    "load_model",
+    "save_model",
+]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network ready for use, and what is known of it."""
+
+    name: str
+    version: str
+    network: DECNN
+    spec: dict[str, Any]
+    weights_sha256: str
+    folder: Path
+
+
+def load_model(name_or_folder: str | Path, device: str | torch.device = "cpu") -> Model:
+    """Loads a bundled model by name, or any model by its folder, in evaluation mode.
+
+    Raises:
+        InputError: there is no such model.
+        SetupError: the model's files are missing, unreadable, or not what model.json says (SHA-256).
+    """
+    folder = model_folder(name_or_folder)
+    try:
+        spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
+        expected = spec["weights"]["sha256"]
+        weights = folder / spec["weights"]["file"]
+        network = DECNN(**spec["architecture"])
+        name, version = spec["name"], spec["version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SetupError(f"The description of the model in {folder} cannot be read ({error}): reinstall MRtoCT.") from error
+    if not weights.is_file():
+        raise SetupError(f"The weights of model {name} are missing ({weights}): reinstall MRtoCT.")
+    if (found := sha256(weights)) != expected:
+        raise SetupError(
+            f"The weights of model {name} were changed (SHA-256 {found[:12]}..., expected {expected[:12]}...): "
+            "reinstall MRtoCT, do not use this file."
+        )
+    try:
+        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
+        raise SetupError(f"The weights of model {name} do not fit its description: reinstall MRtoCT.") from error
+    return Model(name, version, network.to(device).eval(), spec, found, folder)
+
+
+def save_model(folder: str | Path, network: DECNN, spec: dict[str, Any]) -> Path:
+    """Writes ``network`` and ``spec`` (without its ``weights`` entry, which is made here) as a model folder."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / WEIGHTS_FILE
+    torch.save({key: value.detach().cpu() for key, value in network.state_dict().items()}, weights)
+    spec = {**spec, "weights": {"file": WEIGHTS_FILE, "sha256": sha256(weights)}}
+    (folder / SPEC_FILE).write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file as a hexadecimal string."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,77 @@
+"""DECNN, the deep embedding convolutional network.
+
+Source: Xiang et al., "Deep embedding convolutional neural network for synthesizing CT image from T1-Weighted MR image",
+Medical Image Analysis 47 (2018) 31-44, doi 10.1016/j.media.2018.03.011.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+def _convolution(in_channels: int, features: int, dilation: int, batch_norm: bool) -> nn.Sequential:
+    """3x3 convolution (+ batch norm) + ReLU that keeps the size of the slice."""
+    layers: list[nn.Module] = [
+        nn.Conv2d(in_channels, features, 3, padding=dilation, dilation=dilation, bias=not batch_norm)
+    ]
+    if batch_norm:
+        layers.append(nn.BatchNorm2d(features))
+    layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)
+
+
+class EmbeddingBlock(nn.Module):
+    """Computes a tentative CT from the feature maps and embeds it back into them."""
+
+    def __init__(self, features: int, batch_norm: bool) -> None:
+        super().__init__()
+        self.features = _convolution(features, features, 1, batch_norm)
+        self.tentative = nn.Conv2d(features, 1, 3, padding=1)
+        self.embed = _convolution(features + 1, features, 1, batch_norm)
+
+    def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, F, H, W) maps -> (better maps of the same shape, tentative CT (B, 1, H, W))."""
+        tentative = self.tentative(maps)
+        return self.embed(torch.cat([self.features(maps), tentative], dim=1)), tentative
+
+
+class DECNN(nn.Module):
+    """MR slices in, a CT slice out, with a tentative CT embedded in every block.
+
+    Args:
+        in_channels: channels of the input (neighbouring MR slices, and a depth map where the model uses one).
+        features: feature maps F per convolution.
+        blocks: number N of embedding blocks; 0 is a plain CNN without any tentative CT.
+        dilations: dilation of each convolution of the head. Five ones are the paper's network; larger values widen
+            the field of view and make a variant of it, which a model has to say in its card.
+        batch_norm: batch normalization after each convolution with features (the paper is silent about it).
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        features: int = 64,
+        blocks: int = 3,
+        dilations: Sequence[int] = (1, 1, 1, 1, 1),
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        channels = [in_channels] + [features] * len(dilations)
+        self.head = nn.Sequential(
+            *(_convolution(channels[i], features, dilation, batch_norm) for i, dilation in enumerate(dilations))
+        )
+        self.blocks = nn.ModuleList(EmbeddingBlock(features, batch_norm) for _ in range(blocks))
+        self.final = nn.Conv2d(features, 1, 3, padding=1)
+
+    def forward(self, slices: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """(B, C, H, W) -> (final CT (B, 1, H, W), the tentative CT of each block in order), in units of the model.
+
+        The unit is ``model.json``'s ``output.scale_hu`` (1 = 1000 HU).
+        """
+        maps = self.head(slices)
+        tentative_cts = []
+        for block in self.blocks:
+            maps, tentative = block(maps)
+            tentative_cts.append(tentative)
+        return self.final(maps), tentative_cts
