@@ -7,7 +7,6 @@ time and memory depend on the head's size and not on whose it is; `python Testin
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from peak_memory import peak_memory_of_children_mb
 from phantom import phantom_head
 
 HEAD_SIZE = (181, 217, 181)
@@ -39,12 +39,6 @@ def run(mr: Path, output: Path) -> dict:
     return events[-1] | {"wall_seconds": round(seconds, 1), "peak_memory_mb": peak_memory_of_children_mb()}
 
 
-def peak_memory_of_children_mb() -> int:
-    """Largest resident set of any finished child process, as the operating system counts it."""
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10))  # macOS counts bytes, Linux kilobytes
-
-
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if len(sys.argv) > 1:
@@ -54,7 +48,7 @@ def main() -> None:
             sitk.WriteImage(phantom_head(HEAD_SIZE, (1.0, 1.0, 1.0))[0], str(mr))
         image = sitk.ReadImage(str(mr))
         size, spacing = image.GetSize(), image.GetSpacing()
-        del image  # a child's peak is never counted below what its parent held when it was started
+        del image  # what is held here would count as the engine's
         result = run(mr, Path(folder, "ct.nrrd"))
     print(
         json.dumps(

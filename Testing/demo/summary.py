@@ -1,5 +1,7 @@
 """The demo's figures: what made the CT, on what, how long, and what its HU look like."""
 
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -9,6 +11,7 @@ from decnn.intensity import head_mask
 # As in every table of this project: air below -200 HU, bone above 250 HU, soft tissue between them.
 AIR_BELOW_HU, BONE_ABOVE_HU = -200, 250
 PERCENTILES = (5, 50, 95)
+_WIDTHS = (9, 10, 9, 9, 9)
 
 
 def head_of(mr: sitk.Image) -> np.ndarray:
@@ -35,3 +38,23 @@ def _distribution(hu: np.ndarray, voxel_mm3: float) -> dict[str, float | None]:
     for percentile in PERCENTILES:
         figures[f"p{percentile}_hu"] = round(float(np.percentile(hu, percentile)), 1) if hu.size else None
     return figures
+
+
+def as_text(summary: dict[str, Any]) -> str:
+    """The summary for people: a few lines and a table."""
+    size = " x ".join(str(n) for n in summary["input"]["size"])
+    spacing = " x ".join(f"{mm:g}" for mm in summary["input"]["spacing_mm"])
+    lines = [
+        f"input    {summary['input']['name']}, {size} voxels of {spacing} mm",
+        f"model    {summary['model']} {summary['model_version']}, weights SHA-256 {summary['weights_sha256']}",
+        f"engine   {summary['version']} on {summary['device']}: {summary['seconds']} s, "
+        f"{summary['peak_memory_mb']} MB of memory at most",
+        "",
+        f"{'inside the head':16}{'ml':>9}{'mean HU':>10}" + "".join(f"{f'{p} %':>9}" for p in PERCENTILES),
+    ]
+    for tissue, figures in summary["inside_head"].items():
+        values = [figures["volume_ml"], figures["mean_hu"], *(figures[f"p{p}_hu"] for p in PERCENTILES)]
+        cells = ["-" if value is None else f"{value:.0f}" for value in values]
+        cells = [f"{cell:>{width}}" for cell, width in zip(cells, _WIDTHS, strict=True)]
+        lines.append(f"{tissue.replace('_', ' '):16}" + "".join(cells))
+    return "\n".join([*lines, "", summary["notice"]])
