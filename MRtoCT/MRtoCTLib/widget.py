@@ -1,0 +1,238 @@
+"""The panel: shows the parameter node and the running synthesis, forwards clicks to the logic."""
+
+import sys
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+from slicer.util import VTKObservationMixin
+
+from . import dependencies, review, volumes
+from .logic import MRtoCTLogic
+from .parameters import MRtoCTParameterNode
+from .synthesis import State, Synthesis
+
+
+class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The module's panel; its controls are in Resources/UI/MRtoCT.ui."""
+
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic: MRtoCTLogic | None = None  # there from setup() to cleanup()
+        self._parameterNode: MRtoCTParameterNode | None = None
+        self._guiTag: int | None = None
+        self._synthesis: Synthesis | None = None
+        self._status = ""
+        self._devicesAsked = False
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        panel = slicer.util.loadUI(self.resourcePath("UI/MRtoCT.ui"))
+        self.layout.addWidget(panel)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        panel.setMRMLScene(slicer.mrmlScene)
+        self.ui.noticeLabel.text = volumes.NOTICE
+        self.logic = MRtoCTLogic()
+        self._fillModels()
+        self._fillDevices([])
+
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
+        self.ui.synthesizeButton.connect("clicked(bool)", self.onSynthesizeButton)
+        self.ui.modelSelector.connect("currentIndexChanged(int)", self.onModelSelected)
+        self.ui.deviceSelector.connect("currentIndexChanged(int)", self.onDeviceSelected)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        """The panel goes away: module reloaded, or Slicer quits."""
+        logic, self.logic = self.logic, None
+        self.setParameterNode(None)
+        self.removeObservers()
+        if logic is not None:
+            logic.cleanup()
+
+    def enter(self) -> None:
+        self.initializeParameterNode()
+        if not self._devicesAsked and dependencies.torchInstalled():
+            self._devicesAsked = True
+            self.logic.requestDevices(self._fillDevices)
+
+    def exit(self) -> None:
+        self.setParameterNode(None)
+
+    def onReload(self) -> None:
+        """For developers: Slicer reloads MRtoCT.py only, so let it import the rest anew as well."""
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("MRtoCTLib", "decnn")]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def onSceneStartClose(self, caller: Any, event: str) -> None:
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller: Any, event: str) -> None:
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onNodeAdded(self, caller: Any, event: str) -> None:
+        # Only later has a volume that is being loaded its name and its voxels.
+        qt.QTimer.singleShot(0, self._selectInput)
+
+    def initializeParameterNode(self) -> None:
+        self.setParameterNode(self.logic.getParameterNode())
+        self._selectInput()
+
+    def setParameterNode(self, parameterNode: MRtoCTParameterNode | None) -> None:
+        """Show this parameter node, and no other. None: the module is left, or the scene is being closed."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            self._guiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+            self._onParametersModified()
+
+    def onModelSelected(self, index: int) -> None:
+        if self._parameterNode is not None and index >= 0:
+            self._parameterNode.model = self.ui.modelSelector.itemData(index)
+
+    def onDeviceSelected(self, index: int) -> None:
+        if self._parameterNode is not None and index >= 0:
+            self._parameterNode.device = self.ui.deviceSelector.itemData(index)
+
+    def onSynthesizeButton(self, checked: bool = False) -> None:
+        if self._synthesis is not None and self._synthesis.isRunning:
+            self._synthesis.cancel()
+            return
+        with slicer.util.tryWithErrorDisplay(_("The synthesis could not be started."), waitCursor=True):
+            if not dependencies.torchInstalled():
+                dependencies.installTorch()
+            self.ui.logTextEdit.clear()
+            self._status = ""
+            parameters = self._parameterNode
+            self.logic.synthesize(
+                parameters.inputVolume,
+                parameters.outputVolume,
+                parameters.model or None,
+                parameters.device,
+                waitForCompletion=False,
+                onChanged=self._onSynthesisChanged,
+                onLog=self.ui.logTextEdit.appendPlainText,
+                opacity=parameters.overlayOpacity,
+            )
+
+    def _onSynthesisChanged(self, synthesis: Synthesis) -> None:
+        if self.logic is None:
+            return  # the panel is gone
+        self._synthesis = synthesis
+        if synthesis.state is State.DONE:
+            self._status = self._reportOf(synthesis)
+            self.logic.getParameterNode().outputVolume = synthesis.outputNode
+        elif not synthesis.isRunning:
+            self._status = str(synthesis.error)
+        self._show()
+        if synthesis.state is State.FAILED:
+            details = {"detailedText": synthesis.error.log} if synthesis.error.log else {}
+            slicer.util.errorDisplay(str(synthesis.error), **details)
+
+    @staticmethod
+    def _reportOf(synthesis: Synthesis) -> str:
+        report = _("'{name}' was made in {seconds:.0f} s on {device}.").format(
+            name=synthesis.outputNode.GetName(), seconds=synthesis.facts["seconds"], device=synthesis.facts["device"]
+        )
+        return "\n".join([report, *(str(finding.get("message", "")) for finding in synthesis.findings)])
+
+    def _onParametersModified(self, caller: Any = None, event: str = "") -> None:
+        parameters = self._parameterNode
+        mrNode, ctNode = parameters.inputVolume, parameters.outputVolume
+        source = ctNode.GetAttribute(volumes.SOURCE_ATTRIBUTE) if ctNode is not None else None
+        if mrNode is not None and source is not None and source != mrNode.GetID():
+            parameters.outputVolume = None  # this CT is another MR's: do not overwrite it
+            return  # the change has called this function again
+        if mrNode is not None:
+            self.ui.outputSelector.baseName = volumes.outputName(mrNode)
+        if ctNode is not None:
+            review.setOverlayOpacity(ctNode, parameters.overlayOpacity)
+        _select(self.ui.modelSelector, parameters.model)
+        _select(self.ui.deviceSelector, parameters.device)
+        self._show()
+
+    def _selectInput(self) -> None:
+        """Select the T1 if nothing is selected yet, to save clicks."""
+        if self._parameterNode is not None and self._parameterNode.inputVolume is None:
+            self._parameterNode.inputVolume = volumes.mostLikelyT1()
+
+    def _fillModels(self) -> None:
+        for name in self.logic.modelNames():
+            self.ui.modelSelector.addItem(name, name)
+
+    def _fillDevices(self, devices: list[dict[str, Any]]) -> None:
+        """devices: as the engine lists them; until it has answered, none."""
+        if self.logic is None:
+            return
+        selector = self.ui.deviceSelector
+        wasBlocked = selector.blockSignals(True)
+        selector.clear()
+        selector.addItem(_("Automatic"), "auto")
+        for device in devices or [{"name": "cpu", "description": _("CPU"), "memory_gb": None}]:
+            memory = _(", {memory:.0f} GB").format(memory=device["memory_gb"]) if device["memory_gb"] else ""
+            selector.addItem(device["description"] + memory, device["name"])
+        selector.blockSignals(wasBlocked)
+        if self._parameterNode is not None:
+            _select(selector, self._parameterNode.device)
+
+    def _problem(self) -> str:
+        """What is missing before the button can be clicked; "" if nothing."""
+        parameters = self._parameterNode
+        if parameters is None:
+            return _("Open the module to synthesize.")
+        if not parameters.model and self.ui.modelSelector.count == 0:
+            return _("No model is installed: reinstall the extension.")
+        return volumes.problemOfInput(parameters.inputVolume) or volumes.problemOfOutput(
+            parameters.outputVolume, parameters.inputVolume
+        )
+
+    def _show(self) -> None:
+        """Bring button, progress and status up to date."""
+        synthesis = self._synthesis
+        running = synthesis is not None and synthesis.isRunning
+        cancelling = running and synthesis.state is State.CANCELLING
+        problem = "" if running else self._problem()
+        button = self.ui.synthesizeButton
+        button.enabled = not problem and not cancelling
+        if cancelling:
+            button.text, button.toolTip = _("Cancelling"), _("The engine is being stopped.")
+        elif running:
+            button.text, button.toolTip = _("Cancel"), _("Stop the synthesis. The scene stays as it was.")
+        else:
+            button.text = _("Synthesize CT")
+            button.toolTip = problem or _("Make a synthetic CT of the selected MR.")
+        for selector in ("inputSelector", "outputSelector", "modelSelector", "deviceSelector"):
+            getattr(self.ui, selector).enabled = not running
+        self.ui.progressBar.visible = running
+        self.ui.progressBar.value = round(100 * synthesis.fraction) if running else 0
+        if running:
+            self.ui.statusLabel.text = synthesis.stage
+        elif self._status or dependencies.torchInstalled():
+            self.ui.statusLabel.text = self._status or problem
+        else:
+            self.ui.statusLabel.text = _("PyTorch is not installed: a click on 'Synthesize CT' offers to install it.")
+        ctNode = self._parameterNode.outputVolume if self._parameterNode is not None else None
+        self.ui.overlaySlider.enabled = ctNode is not None and review.isOverlaid(ctNode)
+
+
+def _select(selector: Any, value: str) -> None:
+    """Select the entry with this value; one that is not in the list, such as a model's folder, is added to it."""
+    if not value and selector.count:
+        selector.currentIndex = 0
+        return
+    index = selector.findData(value)
+    if value and index < 0:
+        selector.addItem(value, value)
+        index = selector.findData(value)
+    selector.currentIndex = index
