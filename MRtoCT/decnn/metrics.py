@@ -206,9 +206,11 @@ def _ssim_parts(
 def _window_mean(array: np.ndarray) -> np.ndarray:
     """Mean over each 7^3 window within the array; the result is 6 voxels smaller along each axis."""
     for axis in range(3):
-        sums = np.cumsum(np.moveaxis(array, axis, 0), axis=0)
-        sums = np.concatenate([np.zeros_like(sums[:1]), sums])
-        array = np.moveaxis((sums[_WINDOW:] - sums[:-_WINDOW]) / _WINDOW, 0, axis)
+        sums = np.moveaxis(np.cumsum(array, axis=axis), axis, 0)
+        means = sums[_WINDOW - 1 :].copy()
+        means[1:] -= sums[:-_WINDOW]
+        means /= _WINDOW
+        array = np.moveaxis(means, 0, axis)
     return array
 
 

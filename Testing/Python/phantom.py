@@ -31,7 +31,8 @@ def phantom_head(
     """A T1-like MR of an upright head (skin, fat, skull, CSF, brain, nose, frontal sinus) and its labels.
 
     The head stands in patient space (LPS, so the nose points to -y) around the centre of the grid, whatever the grid's
-    direction: an oblique grid sees the same head obliquely. The seed varies the head by some per cent, and the noise.
+    direction: an oblique grid sees the same head obliquely. The seed varies the head by some per cent, the coil's field
+    and the noise.
 
     size, spacing: voxels and mm along i, j, k. direction: 9 direction cosines, row by row; the identity if not given.
     origin: mm; if not given, the grid's centre lies at 0, 0, 0.
@@ -60,6 +61,10 @@ def phantom_head(
     array[sinus & (array != LABELS["background"])] = LABELS["sinus"]
 
     signal = np.array([T1_SIGNAL[value] for value in range(len(LABELS))], np.float32)[array] * _WHITE_MATTER_T1
+    # The receive coil's field, 10 % up and down across the head: without it all white matter has one value.
+    tilt = rng.normal(size=3)
+    tilt /= np.linalg.norm(tilt)
+    signal *= (1.0 + 0.1 * (tilt[0] * x + tilt[1] * y + tilt[2] * z) / 80.0).astype(np.float32)
     sharp = _on_grid_of(sitk.GetImageFromArray(signal), labels)
     partial_volume = sitk.SmoothingRecursiveGaussian(sharp, [0.4 * float(s) for s in spacing])
     sigma = 0.012 * _WHITE_MATTER_T1
