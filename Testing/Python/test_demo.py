@@ -11,11 +11,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-import torch
 from matplotlib.image import imread
 
-from decnn.model import save_model
-from decnn.network import DECNN
 from demo import files, overview, sources, summary
 from phantom import LABELS, ct_of, phantom_head
 
@@ -222,42 +219,23 @@ def run_demo(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
 
 
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory) -> Path:
-    """A model that costs next to nothing and makes everything about 91 HU."""
-    torch.manual_seed(0)
-    architecture = {"in_channels": 2, "features": 2, "blocks": 1}
-    spec = {
-        "name": "tiny",
-        "version": "0",
-        "architecture": architecture,
-        "input": {"depth_channel": True, "neighbours": 1},
-        "views": ["axial"],
-        "fusion": "mean",
-        "output": {"scale_hu": 1000},
-    }
-    return save_model(tmp_path_factory.mktemp("models") / "tiny", DECNN(**architecture), spec)
-
-
-def test_the_whole_demo_on_the_phantom(tmp_path, tiny_model):
-    mr, _ = phantom_head()
-    sitk.WriteImage(mr, str(tmp_path / "phantom.nii.gz"))
-    options = ["--output", f"{tmp_path}/out", "--model", str(tiny_model), "--device", "cpu"]
+def test_the_whole_demo_on_the_phantom(tmp_path, slab, mirror_model):
+    sitk.WriteImage(slab, str(tmp_path / "phantom.nii.gz"))
+    options = ["--output", f"{tmp_path}/out", "--model", str(mirror_model), "--device", "cpu"]
     done = run_demo("--mr", f"{tmp_path}/phantom.nii.gz", *options)
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "overview.png",
-        "summary.json",
-        "synthetic_ct.nrrd",
-    ]
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["overview.png", "summary.json", "synthetic_ct.nrrd"]
     ct = sitk.ReadImage(f"{tmp_path}/out/synthetic_ct.nrrd")
-    assert ct.GetPixelID() == sitk.sitkInt16 and ct.GetSize() == mr.GetSize()
-    np.testing.assert_allclose(ct.GetOrigin(), mr.GetOrigin(), atol=1e-4)
-    summary_file = json.loads((tmp_path / "out/summary.json").read_text())
-    assert summary_file["model"] == "tiny" and summary_file["device"] == "cpu" and summary_file["seconds"] > 0
-    assert summary_file["peak_memory_mb"] > 100  # torch alone takes more
-    assert summary_file["weights_sha256"] == hashlib.sha256((tiny_model / "weights.pt").read_bytes()).hexdigest()
-    assert summary_file["weights_sha256"] in done.stdout and summary_file["notice"] in done.stdout
+    assert ct.GetPixelID() == sitk.sitkInt16 and ct.GetSize() == slab.GetSize()
+    np.testing.assert_allclose(ct.GetOrigin(), slab.GetOrigin(), atol=1e-4)
+    figures = json.loads((tmp_path / "out/summary.json").read_text())
+    assert figures["model"] == "test-model" and figures["device"] == "cpu" and figures["seconds"] > 0
+    assert figures["peak_memory_mb"] > 100  # torch alone takes more
+    # The mirror's CT is the MR itself: its median tissue stands at 0 HU.
+    assert abs(figures["inside_head"]["soft_tissue"]["mean_hu"]) < 150
+    assert figures["weights_sha256"] == hashlib.sha256((mirror_model / "weights.pt").read_bytes()).hexdigest()
+    assert figures["weights_sha256"] in done.stdout and figures["notice"] in done.stdout
 
 
 def test_an_unreadable_head_is_one_sentence(tmp_path):
@@ -268,9 +246,9 @@ def test_an_unreadable_head_is_one_sentence(tmp_path):
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_a_refused_head_tells_the_engines_reason(tmp_path, tiny_model):
+def test_a_refused_head_tells_the_engines_reason(tmp_path, mirror_model):
     flat = sitk.Image([40, 40, 40], sitk.sitkFloat32) + 7
     sitk.WriteImage(flat, str(tmp_path / "flat.nrrd"))
-    done = run_demo("--mr", f"{tmp_path}/flat.nrrd", "--output", f"{tmp_path}/out", "--model", str(tiny_model))
+    done = run_demo("--mr", f"{tmp_path}/flat.nrrd", "--output", f"{tmp_path}/out", "--model", str(mirror_model))
     assert done.returncode == 1 and done.stderr.strip().splitlines()[-1].startswith("make demo: ")
     assert not list((tmp_path / "out").iterdir())
