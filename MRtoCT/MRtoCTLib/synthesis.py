@@ -70,16 +70,16 @@ class Synthesis:
         self._engineError = ""
         self._cancelReason = ""
         self._started = time.monotonic()
-        self._workspace = Workspace()
+        self.workspace = Workspace()
         try:
             self._process = EngineProcess(self._prepare(engine, model, device), self._onEvent, self._onEngineLog)
         except OSError as error:
-            self._workspace.remove()
+            self.workspace.remove()
             raise SynthesisError(
                 _("The engine could not be started ({reason}): reinstall the extension.").format(reason=error)
             ) from error
         except BaseException:
-            self._workspace.remove()
+            self.workspace.remove()
             raise
         Synthesis.current = self
 
@@ -124,8 +124,8 @@ class Synthesis:
 
     def _prepare(self, engine: list[str], model: str | None, device: str) -> list[str]:
         """Write the MR; returns the engine's command line."""
-        volumes.writeVolume(self.mrNode, self._workspace.path / "mr.nrrd")
-        paths = [str(self._workspace.path / name) for name in ("mr.nrrd", "ct.nrrd")]
+        volumes.writeVolume(self.mrNode, self.workspace.path / "mr.nrrd")
+        paths = [str(self.workspace.path / name) for name in ("mr.nrrd", "ct.nrrd")]
         options = ["--device", device, "--progress", "json"] + (["--model", str(model)] if model else [])
         return [*engine, "synthesize", *paths, *options]
 
@@ -133,7 +133,10 @@ class Synthesis:
         kind = event["event"]
         if kind == "progress":
             self.fraction = max(self.fraction, min(float(event.get("fraction", 0.0)), 1.0))
-            self.stage = str(event.get("stage", ""))
+            stage = str(event.get("stage", ""))
+            if stage != self.stage:
+                self._onEngineLog(f"{self.secondsElapsed:6.1f} s  {stage}")
+            self.stage = stage
         elif kind == "finding":
             self.findings.append(event)
             self._onEngineLog("{severity}: {message}".format(**{"severity": "", "message": "", **event}))
@@ -163,7 +166,7 @@ class Synthesis:
                 "The engine ended unexpectedly (exit code {code}): its last lines are in the log."
             ).format(code=code)
             raise SynthesisError(message, "\n".join(self._lastLog))
-        voxels = volumes.readVoxels(self._workspace.path / "ct.nrrd")
+        voxels = volumes.readVoxels(self.workspace.path / "ct.nrrd")
         self.outputNode = volumes.putCt(voxels, self.mrNode, self._wantedOutputNode, self._provenance())
         review.applyBonePreset(self.outputNode)
         self.fraction = 1.0
@@ -184,7 +187,7 @@ class Synthesis:
         }
 
     def _end(self, state: State, error: SynthesisError | None) -> None:
-        self._workspace.remove()
+        self.workspace.remove()
         Synthesis.current = None
         self.error = error
         self._change(state)
