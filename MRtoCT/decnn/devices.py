@@ -76,8 +76,8 @@ def describe(device: "torch.device") -> str:
     """ "cpu", or a GPU's name in torch followed by the vendor's, such as "cuda:0 NVIDIA H100"."""
     if device.type == "cpu":
         return "cpu"
-    name = str(device)
-    return next(f"{name} {known['description']}" for known in list_devices() if known["name"] == name)
+    names = {known["name"]: known["description"] for known in list_devices()}
+    return f"{device} {names.get(str(device), '')}".rstrip()
 
 
 def _cpu_name() -> str:

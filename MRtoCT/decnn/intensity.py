@@ -16,7 +16,7 @@ _BRIGHTEST = 5.0
 def head_mask(image: sitk.Image) -> sitk.Image:
     """The head with everything inside the skin, air cavities included.
 
-    Half of Otsu's threshold on the smoothed image, the largest component, closed by 10 mm, and filled in
+    Half of Otsu's threshold on the smoothed image, closed by 10 mm, the largest component, filled in
     every axial, coronal and sagittal slice (the airways are open to the outside in 3D, but hardly ever in a slice).
 
     Args:
@@ -29,14 +29,18 @@ def head_mask(image: sitk.Image) -> sitk.Image:
         InputError: nothing in the image is large enough to be a head.
     """
     smooth = sitk.SmoothingRecursiveGaussian(sitk.Cast(image, sitk.sitkFloat32), 1.0)
-    tissue = sitk.BinaryThreshold(smooth, lowerThreshold=_tissue_threshold(sitk.GetArrayViewFromImage(smooth)), upperThreshold=1e38)
+    tissue = sitk.BinaryThreshold(
+        smooth, lowerThreshold=_tissue_threshold(sitk.GetArrayViewFromImage(smooth)), upperThreshold=1e38
+    )
     # Opening cuts the bridges that noise or ghosts build to the head; on half the grid, where it costs an eighth.
-    coarse = sitk.BinaryMorphologicalOpening(sitk.BinShrink(sitk.Cast(tissue, sitk.sitkFloat32), [2, 2, 2]) > 0.49, [1, 1, 1])
-    head = _largest_component(coarse)
+    coarse = sitk.BinaryMorphologicalOpening(
+        sitk.BinShrink(sitk.Cast(tissue, sitk.sitkFloat32), [2, 2, 2]) > 0.49, [1, 1, 1]
+    )
+    # Closed before the largest component is taken: above the skull base, brain and scalp are two objects.
     radius = _CLOSING_RADIUS_MM // 2
-    padded = sitk.ConstantPad(head, [radius] * 3, [radius] * 3, 0)
+    padded = sitk.ConstantPad(sitk.Cast(coarse, sitk.sitkUInt8), [radius] * 3, [radius] * 3, 0)
     closed = sitk.BinaryMorphologicalClosing(padded, [radius] * 3, sitk.sitkBall)
-    closed = sitk.Crop(closed, [radius] * 3, [radius] * 3)
+    closed = _largest_component(sitk.Crop(closed, [radius] * 3, [radius] * 3))
     filled = _fill_slices(sitk.GetArrayFromImage(closed).astype(bool))
     coarse_mask = sitk.GetImageFromArray(filled.astype(np.uint8))
     coarse_mask.CopyInformation(closed)
@@ -81,7 +85,8 @@ def depth_channel(mask: sitk.Image) -> np.ndarray:
     The border of the field of view does not count as skin.
 
     Returns:
-        float32 array [z, y, x]: distance to the mask's surface, positive inside, clipped to -10..60 mm, in units of 30 mm.
+        float32 array [z, y, x]: distance to the mask's surface, positive inside, clipped to -10..60 mm, in units of
+        30 mm.
     """
     distance = sitk.SignedMaurerDistanceMap(mask, insideIsPositive=True, squaredDistance=False, useImageSpacing=True)
     return np.clip(sitk.GetArrayFromImage(distance), *_DEPTH_RANGE_MM) / np.float32(_DEPTH_UNIT_MM)

@@ -104,6 +104,8 @@ def synthesize(
 
     steps.enter(0.95, "Resampling to the grid of the MR")
     hounsfield = _fused(views, model.spec["fusion"]) * np.float32(model.spec["output"]["scale_hu"])
+    if not np.isfinite(hounsfield).all():
+        raise SetupError(f"Model {model.name} gave no numbers for this MR: choose another model, or the device 'cpu'.")
     skin = sitk.GetArrayFromImage(sitk.BinaryDilate(mask, [_SKIN_MARGIN] * 3, sitk.sitkBall))
     hounsfield = np.where(skin > 0, np.clip(hounsfield, *HU_RANGE), AIR_HU).astype(np.float32)
     ct_image = sitk.GetImageFromArray(hounsfield)
