@@ -1,0 +1,343 @@
+"""The panel over the stand-ins of Testing/host: click, progress, cancel, result, and what it looks like."""
+
+import logging
+import sys
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fake_engine
+import host
+
+host.start_gui()
+
+import qt  # noqa: E402
+import slicer  # noqa: E402
+
+from host import application  # noqa: E402
+
+MODULE = Path(__file__).resolve().parents[2] / "MRtoCT" / "MRtoCT.py"
+CONTROLS = (
+    "inputSelector",
+    "outputSelector",
+    "modelSelector",
+    "deviceSelector",
+    "synthesizeButton",
+    "progressBar",
+    "statusLabel",
+    "logTextEdit",
+    "overlaySlider",
+)
+
+
+class Panel:
+    """The panel as a user has it: opened, with a hand on its controls."""
+
+    def __init__(self) -> None:
+        slicer.mrmlScene.Clear()
+        self.module = application.load_module(MODULE)
+        self.view = self.module.widgetRepresentation()
+        self.view.resize(400, 600)
+        self.view.show()
+        self.widget.logic.engine = fake_engine.command("make")
+        self.view.enter()
+
+    @property
+    def widget(self):
+        return slicer.util.getModuleWidget("MRtoCT")
+
+    @property
+    def ui(self):
+        return self.widget.ui
+
+    @property
+    def parameters(self):
+        return self.widget.logic.getParameterNode()
+
+    def play(self, role: str) -> None:
+        self.widget.logic.engine = fake_engine.command(role)
+
+    def click(self) -> None:
+        self.ui.synthesizeButton.click()
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, (self.ui.synthesizeButton.text, self.ui.statusLabel.text)
+            slicer.app.processEvents()
+            time.sleep(0.01)
+
+    def wait_until_idle(self, seconds: float = 20.0) -> None:
+        self.wait_for(lambda: not self.widget.logic.isRunning, seconds)
+
+    def picture(self, path: Path):
+        """Save the panel as a PNG; returns its pixels."""
+        slicer.app.processEvents()
+        image = self.view.grab().toImage()
+        assert image.save(str(path))
+        image = image.convertToFormat(image.Format.Format_RGB888)
+        array = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+        return array[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
+
+
+@pytest.fixture
+def panel():
+    panel = Panel()
+    yield panel
+    panel.widget.cleanup()
+    assert not slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode") > 1
+
+
+@pytest.fixture
+def mr(panel):
+    """A T1 that was loaded while the panel was open."""
+    node = add_mr("Head T1")
+    panel.wait_for(lambda: panel.ui.inputSelector.currentNode() is node)
+    return node
+
+
+def add_mr(name: str):
+    return slicer.util.addVolumeFromArray(np.ones((4, 5, 6), np.float32), name=name)
+
+
+def test_what_slicer_lists(panel) -> None:
+    assert panel.module.title == "MRtoCT"
+    assert panel.module.categories == ["Image Synthesis"]
+    assert "10.1016/j.media.2018.03.011" in panel.module.acknowledgementText
+    assert "Not a medical device" in panel.module.helpText
+
+
+def test_controls_have_names_and_tooltips(panel) -> None:
+    for name in CONTROLS:
+        assert getattr(panel.ui, name).toolTip, name
+    assert panel.ui.noticeLabel.text.startswith("Not a medical device.")
+    assert panel.ui.noticeLabel.visible
+
+
+def test_a_disabled_button_says_what_is_missing(panel) -> None:
+    button = panel.ui.synthesizeButton
+    assert (button.enabled, button.toolTip) == (False, "Select the T1 MR volume.")
+    head = add_mr("Head")
+    panel.wait_for(lambda: button.enabled)
+    panel.parameters.outputVolume = head
+    assert not button.enabled
+    assert "is the input" in button.toolTip
+    panel.parameters.outputVolume = None
+    assert button.enabled
+    slicer.mrmlScene.RemoveNode(head)
+    panel.wait_for(lambda: not button.enabled)
+
+
+def test_click_progress_result(panel, mr, tmp_path) -> None:
+    idle = panel.picture(tmp_path / "idle.png")
+    assert not panel.ui.progressBar.visible
+    assert not panel.ui.overlaySlider.enabled
+    panel.play("hang")
+    panel.click()
+    assert panel.ui.synthesizeButton.text == "Cancel"
+    panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
+    assert panel.ui.progressBar.visible
+    assert panel.ui.progressBar.value == 25
+    assert not panel.ui.inputSelector.enabled
+    running = panel.picture(tmp_path / "running.png")
+    panel.click()
+    panel.wait_until_idle(2.0)
+
+    panel.play("make")
+    panel.click()
+    panel.wait_until_idle()
+    ct = panel.ui.outputSelector.currentNode()
+    assert ct.GetName() == "Head T1 sCT"
+    assert panel.parameters.outputVolume is ct
+    assert panel.ui.statusLabel.text.startswith("'Head T1 sCT' was made in 1 s on cpu.")
+    assert "The slices are thick." in panel.ui.statusLabel.text
+    assert "Acting" in panel.ui.logTextEdit.plainText
+    assert panel.ui.synthesizeButton.text == "Synthesize CT"
+    assert not panel.ui.progressBar.visible
+    done = panel.picture(tmp_path / "done.png")
+    assert np.any(idle != running)
+    assert np.any(idle != done)
+
+
+def test_nothing_is_cut_off_in_a_narrow_panel(panel, mr) -> None:
+    """Slicer's panel may be narrow: every control fits into it, and none lies upon another."""
+    panel.click()
+    panel.wait_until_idle()
+    for section in ("advancedCollapsibleButton", "logCollapsibleButton"):
+        getattr(panel.ui, section).collapsed = False
+    panel.view.resize(300, 800)
+    panel.wait_for(lambda: panel.view.width == 300)
+    slicer.app.processEvents()
+    boxes = {}
+    for name in (*(name for name in CONTROLS if name != "progressBar"), "noticeLabel"):
+        control = getattr(panel.ui, name)
+        corner = control.mapTo(panel.view, qt.QPoint(0, 0))
+        boxes[name] = qt.QRect(corner.x(), corner.y(), control.width, control.height)
+        assert control.visible, name
+        assert boxes[name].left() >= 0, name
+        assert boxes[name].right() < panel.view.width, name
+    names = list(boxes)
+    for number, name in enumerate(names):
+        for other in names[number + 1 :]:
+            assert not boxes[name].intersects(boxes[other]), (name, other)
+
+
+def test_cancel(panel, mr) -> None:
+    panel.play("stubborn")
+    count = slicer.mrmlScene.GetNumberOfNodes()
+    panel.click()
+    panel.wait_for(lambda: "child" in panel.ui.logTextEdit.plainText)
+    panel.click()
+    assert (panel.ui.synthesizeButton.text, panel.ui.synthesizeButton.enabled) == ("Cancelling", False)
+    panel.wait_until_idle(2.0)
+    assert panel.ui.statusLabel.text == "The synthesis was cancelled."
+    assert panel.ui.synthesizeButton.enabled
+    assert slicer.mrmlScene.GetNumberOfNodes() == count
+
+
+def test_an_error_is_shown(panel, mr, caplog) -> None:
+    panel.play("fail")
+    with caplog.at_level(logging.ERROR):
+        panel.click()
+        panel.wait_until_idle()
+    assert panel.ui.statusLabel.text == "The disk is full: free some space."
+    assert "The disk is full: free some space." in caplog.messages  # slicer.util.errorDisplay logs what it shows
+    assert "the reason, at length" in panel.ui.logTextEdit.plainText
+    assert panel.ui.synthesizeButton.enabled
+
+
+def test_the_event_loop_is_never_held_up(panel, mr) -> None:
+    """While the engine runs, Slicer goes on: the longest pause between two turns of the event loop."""
+    panel.play("hang")
+    panel.click()
+    panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
+    pauses = []
+    for _ in range(50):
+        began = time.monotonic()
+        slicer.app.processEvents()
+        pauses.append(time.monotonic() - began)
+        time.sleep(0.01)
+    assert max(pauses) < 0.2
+    panel.click()
+    panel.wait_until_idle(2.0)
+
+
+def test_a_ct_of_another_mr_is_not_overwritten(panel, mr) -> None:
+    panel.click()
+    panel.wait_until_idle()
+    assert panel.ui.outputSelector.currentNode() is not None
+    other = add_mr("Other T1")
+    panel.ui.inputSelector.setCurrentNode(other)
+    assert panel.ui.outputSelector.currentNode() is None
+    assert panel.ui.outputSelector.baseName == "Other T1 sCT"
+
+
+def test_the_overlay_slider(panel, mr) -> None:
+    panel.click()
+    panel.wait_until_idle()
+    assert panel.ui.overlaySlider.enabled
+    panel.ui.overlaySlider.value = 0.8
+    opacities = [view.GetForegroundOpacity() for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")]
+    assert opacities == [0.8, 0.8, 0.8]
+
+
+def test_devices_have_their_names_once_the_engine_told_them(panel, mr) -> None:
+    items = lambda: [panel.ui.deviceSelector.itemText(row) for row in range(panel.ui.deviceSelector.count)]  # noqa: E731
+    panel.widget._fillDevices([])
+    assert items() == ["Automatic", "CPU"]
+    panel.play("devices")
+    panel.widget.logic.requestDevices(panel.widget._fillDevices)
+    panel.wait_for(lambda: len(items()) == 3)
+    assert items() == ["Automatic", "NVIDIA Example, 24 GB", "Some CPU, 8 cores"]
+    panel.ui.deviceSelector.currentIndex = 1
+    assert panel.parameters.device == "cuda:0"
+
+
+def test_a_choice_survives_another_module(panel, mr) -> None:
+    """The user goes elsewhere while the engine runs: the CT is delivered, and selected on return."""
+    panel.play("make")
+    panel.click()
+    panel.view.exit()
+    panel.wait_until_idle()
+    panel.view.enter()
+    assert panel.ui.outputSelector.currentNode().GetName() == "Head T1 sCT"
+    assert panel.ui.inputSelector.currentNode() is mr
+
+
+def test_the_scene_is_closed_while_running(panel, mr) -> None:
+    panel.play("hang")
+    panel.click()
+    panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
+    slicer.mrmlScene.Clear()
+    panel.wait_until_idle(2.0)
+    assert panel.ui.inputSelector.currentNode() is None
+    assert not panel.ui.synthesizeButton.enabled
+
+
+def test_the_module_is_reloaded_while_running(panel, mr) -> None:
+    panel.play("stubborn")
+    panel.click()
+    panel.wait_for(lambda: "child" in panel.ui.logTextEdit.plainText)
+    synthesis = panel.widget._synthesis
+    old = panel.widget
+    old.onReload()
+    assert not synthesis.isRunning
+    assert not synthesis.workspace.path.exists()
+    assert panel.widget is not old
+    assert type(panel.widget).__module__ == "MRtoCTLib.widget"
+    assert panel.ui.inputSelector.currentNode() is mr
+    assert panel.ui.synthesizeButton.enabled
+
+
+def test_torch_missing(panel, mr, monkeypatch, caplog) -> None:
+    """The panel says so; a declined installation leaves it usable."""
+    monkeypatch.setattr(slicer.packaging, "pip_check", lambda requirement: False)
+    panel.view.exit()
+    panel.view.enter()
+    assert "PyTorch is not installed" in panel.ui.statusLabel.text
+    panel.click()
+    assert not panel.widget.logic.isRunning
+    assert panel.ui.synthesizeButton.enabled
+    monkeypatch.undo()
+    panel.click()
+    panel.wait_until_idle()
+    assert panel.ui.outputSelector.currentNode() is not None
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "PyTorch was not installed."),  # the user clicked Cancel
+        (OSError("no network"), "could not be installed (no network)"),
+        (ImportError("no extension"), "install the extension 'PyTorch'"),
+        (object(), ""),
+    ],
+)
+def test_the_pytorch_extension_is_asked(panel, monkeypatch, answer, said) -> None:
+    from MRtoCTLib import dependencies
+    from MRtoCTLib.errors import SynthesisError
+
+    asked = []
+
+    class Logic:
+        def installTorch(self, askConfirmation, torchVersionRequirement):
+            asked.append((askConfirmation, torchVersionRequirement))
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    extension = types.SimpleNamespace(PyTorchUtilsLogic=Logic)
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None if isinstance(answer, ImportError) else extension)
+    monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
+    if said:
+        with pytest.raises(SynthesisError) as raised:
+            dependencies.installTorch()
+        assert said in str(raised.value)
+        assert "--no-index" in str(raised.value)  # the way without a network
+    else:
+        dependencies.installTorch()
+    assert asked == ([] if isinstance(answer, ImportError) else [(True, ">=2.1")])
