@@ -73,7 +73,6 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
             onChanged(synthesis)
 
         synthesis = Synthesis(self.engine, mrNode, outputNode, model, device, changed, onLog)
-        changed(synthesis)
         if not waitForCompletion:
             _repeatUntilDone(synthesis.poll)
             return None

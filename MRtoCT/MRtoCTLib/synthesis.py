@@ -2,6 +2,7 @@
 
 import atexit
 import enum
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -82,6 +83,7 @@ class Synthesis:
             self.workspace.remove()
             raise
         Synthesis.current = self
+        self._tellOfChange()
 
     @property
     def isRunning(self) -> bool:
@@ -98,14 +100,16 @@ class Synthesis:
             return True
         if self._nodesAreGone():
             self.cancel(_("The MR or the output volume was removed, so the synthesis was cancelled."))
-        if not self._process.poll():
-            return False
         try:
+            if not self._process.poll():
+                return False
             self._finish()
         except SynthesisError as error:
             self._end(State.FAILED, error)
         except Exception as error:  # whatever it is, it must not leave a synthesis that never ends
-            self._end(State.FAILED, SynthesisError(_("The CT could not be loaded: {reason}").format(reason=error)))
+            self._process.stop()
+            reason = f"{type(error).__name__}: {error}"
+            self._end(State.FAILED, SynthesisError(_("The CT could not be loaded ({reason}).").format(reason=reason)))
         return True
 
     def cancel(self, reason: str = "") -> None:
@@ -139,16 +143,22 @@ class Synthesis:
             self.stage = stage
         elif kind == "finding":
             self.findings.append(event)
-            self._onEngineLog("{severity}: {message}".format(**{"severity": "", "message": "", **event}))
+            self._onEngineLog(f"{event.get('severity', '').capitalize()}: {event.get('message', '')}")
         elif kind == "result":
             self.facts = event
         elif kind == "error":
             self._engineError = str(event.get("message", ""))
-        self._onChanged(self)
+        self._tellOfChange()
 
     def _onEngineLog(self, line: str) -> None:
         self._lastLog.append(line)
         self._onLog(line)
+
+    def _tellOfChange(self) -> None:
+        try:
+            self._onChanged(self)
+        except Exception:  # the caller's defect; the synthesis goes on
+            logging.exception("The listener of a synthesis failed")
 
     def _nodesAreGone(self) -> bool:
         nodes = [self.mrNode] if self._wantedOutputNode is None else [self.mrNode, self._wantedOutputNode]
@@ -194,7 +204,7 @@ class Synthesis:
 
     def _change(self, state: State) -> None:
         self.state = state
-        self._onChanged(self)
+        self._tellOfChange()
 
 
 @atexit.register

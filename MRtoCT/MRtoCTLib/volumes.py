@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -80,6 +79,8 @@ def writeVolume(node: Any, path: Path) -> None:
 
     Raises SynthesisError if that fails, such as on a full disk.
     """
+    import SimpleITK as sitk  # here, or every start of Slicer would wait for it
+
     image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(node))
     image.SetSpacing(node.GetSpacing())
     toLps = np.diag([-1.0, -1.0, 1.0])
@@ -98,6 +99,8 @@ def writeVolume(node: Any, path: Path) -> None:
 
 def readVoxels(path: Path) -> np.ndarray:
     """The voxels of the engine's CT: HU, int16, array [k, j, i]."""
+    import SimpleITK as sitk
+
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 

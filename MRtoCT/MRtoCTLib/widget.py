@@ -20,14 +20,13 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The module's panel; its controls are in Resources/UI/MRtoCT.ui."""
 
     def __init__(self, parent: Any = None) -> None:
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
         self.logic: MRtoCTLogic | None = None  # there from setup() to cleanup()
         self._parameterNode: MRtoCTParameterNode | None = None
         self._guiTag: int | None = None
         self._synthesis: Synthesis | None = None
         self._status = ""
         self._devicesAsked = False
+        super().__init__(parent)  # at last, because without a parent it calls setup(); it sets up the mixin too
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
@@ -79,8 +78,9 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def onNodeAdded(self, caller: Any, event: str) -> None:
-        # Only later has a volume that is being loaded its name and its voxels.
-        qt.QTimer.singleShot(0, self._selectInput)
+        if self._parameterNode is not None and self._parameterNode.inputVolume is None:
+            # Only later has a volume that is being loaded its name and its voxels.
+            qt.QTimer.singleShot(0, self._selectInput)
 
     def initializeParameterNode(self) -> None:
         self.setParameterNode(self.logic.getParameterNode())
@@ -152,8 +152,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         mrNode, ctNode = parameters.inputVolume, parameters.outputVolume
         source = ctNode.GetAttribute(volumes.SOURCE_ATTRIBUTE) if ctNode is not None else None
         if mrNode is not None and source is not None and source != mrNode.GetID():
-            parameters.outputVolume = None  # this CT is another MR's: do not overwrite it
-            return  # the change has called this function again
+            parameters.outputVolume = ctNode = None  # this CT is another MR's: do not overwrite it
         if mrNode is not None:
             self.ui.outputSelector.baseName = volumes.outputName(mrNode)
         if ctNode is not None:

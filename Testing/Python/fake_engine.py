@@ -2,7 +2,7 @@
 
 A real child process that speaks the engine's protocol. Roles: make (a CT that is -1000 HU everywhere), hang (until it
 is told to stop), stubborn (not even then, nor its own child), orphan (dies, but its child does not), fail, lie (claims
-a CT that is not there), chatter, devices.
+a CT that is not there), nonsense (then as hang), chatter, devices.
 """
 
 import json
@@ -57,6 +57,9 @@ def main(role: str, verb: str, *arguments: str) -> int:
         print("the reason, at length", file=sys.stderr)
         say(event="error", code="setup", exit_code=3, message="The disk is full: free some space.")
         return 3
+    elif role == "nonsense":
+        say(event="progress", fraction="soon")
+        time.sleep(600)
     elif role == "lie":
         say(event="result", output=arguments[1], **FACTS)
     elif role == "chatter":

@@ -137,7 +137,7 @@ def test_findings_arrive(logic) -> None:
     seen, log = [], []
     logic.synthesize(add_mr(), onChanged=seen.append, onLog=log.append)
     assert [finding["code"] for finding in seen[-1].findings] == ["thick"]
-    assert "warning: The slices are thick." in log
+    assert "Warning: The slices are thick." in log
 
 
 @pytest.mark.parametrize(
@@ -149,6 +149,21 @@ def test_an_engine_without_a_ct(logic, role, said) -> None:
         logic.synthesize(add_mr())
     if role == "fail":
         assert "the reason, at length" in raised.value.log
+
+
+def test_a_listener_that_fails(logic) -> None:
+    """Somebody else's defect does not cost the CT."""
+
+    def fail(synthesis: Synthesis) -> None:
+        raise ValueError("not my day")
+
+    assert logic.synthesize(add_mr(), onChanged=fail).GetName() == "MR sCT"
+
+
+def test_an_engine_that_talks_nonsense(logic) -> None:
+    logic.engine = fake_engine.command("nonsense")
+    with pytest.raises(SynthesisError, match="could not be loaded"):
+        logic.synthesize(add_mr())
 
 
 def test_an_engine_that_cannot_be_started(logic, tmp_path, monkeypatch) -> None:
