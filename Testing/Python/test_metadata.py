@@ -83,11 +83,13 @@ def test_one_version():
     assert citation("version") == decnn.__version__
 
 
-def test_every_module_script_is_installed():
-    """Slicer installs what MRtoCT/CMakeLists.txt lists: a file that is missing there is missing in the package."""
-    listed = (ROOT / "MRtoCT/CMakeLists.txt").read_text()
-    scripts = [path.relative_to(ROOT / "MRtoCT").as_posix() for path in (ROOT / "MRtoCT").rglob("*.py")]
-    assert [script for script in scripts if not re.search(rf"(?<![\w/]){re.escape(script)}(?![\w.])", listed)] == []
+def test_slicer_installs_every_file_of_the_module():
+    """Slicer installs what MRtoCT/CMakeLists.txt lists, and nothing else."""
+    module = ROOT / "MRtoCT"
+    text = (module / "CMakeLists.txt").read_text().replace("${MODULE_NAME}", "MRtoCT")
+    listed = re.findall(r"^  ([\w./-]+\.\w+)$", text, re.MULTILINE)
+    there = [path for pattern in ("*.py", "Resources/**/*.*") for path in module.rglob(pattern)]
+    assert sorted(listed) == sorted(path.relative_to(module).as_posix() for path in there)
 
 
 def test_weights_stay_under_ten_megabytes():
