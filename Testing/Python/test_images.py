@@ -1,6 +1,7 @@
 """Files are read as they are, and written whole or not at all."""
 
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -184,3 +185,18 @@ def test_the_result_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("")
     write_image(oblique_image(), tmp_path / "ct.nrrd")
     assert (tmp_path / "ct.nrrd").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize("suffix", images.WRITTEN_FORMATS)
+def test_a_full_disk_leaves_nothing(tmp_path: Path, suffix: str) -> None:
+    """The limit on the size of a file stands in for the end of the disk: the write fails half way."""
+    noise = np.random.default_rng(0).integers(-1000, 1000, (50, 50, 50))
+    image = sitk.Cast(sitk.GetImageFromArray(noise), sitk.sitkInt16)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(SetupError, match="free some space"):
+            write_image(image, tmp_path / f"ct{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == []
