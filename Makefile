@@ -9,6 +9,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # The folder of the T1 heads and CT heads that training reads (training/README.md tells where they come from).
 DATA ?= ../shared/data
+RUN ?= runs/decnn-head-t1
 
 export PYTHONPATH := $(CURDIR)/MRtoCT:$(CURDIR)/Testing:$(CURDIR)/Testing/Python:$(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -35,7 +36,7 @@ bench: $(READY)
 	@$(PY) Testing/bench.py
 
 train: $(READY)
-	$(PY) -m training fit --data "$(DATA)"
+	$(PY) -m training fit --data "$(DATA)" --run "$(RUN)" --workers 2
 
 $(READY): requirements-dev.txt Testing/qt_libraries.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -52,7 +52,9 @@ def load_model(name_or_folder: str | Path, device: str | torch.device = "cpu") -
         network = DECNN(**spec["architecture"])
         name, version = spec["name"], spec["version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SetupError(f"The description of the model in {folder} cannot be read ({error}): reinstall MRtoCT.") from error
+        raise SetupError(
+            f"The description of the model in {folder} cannot be read ({error}): reinstall MRtoCT."
+        ) from error
     if not weights.is_file():
         raise SetupError(f"The weights of model {name} are missing ({weights}): reinstall MRtoCT.")
     if (found := sha256(weights)) != expected:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 AXES = {"axial": 0, "coronal": 1, "sagittal": 2}
-"""Array axis along which the slices of a view are stacked; canonical arrays are [z, y, x] = [superior, posterior, left]."""
+"""Array axis along which a view's slices are stacked; canonical arrays are [z, y, x] = [superior, posterior, left]."""
 
 
 def view_input(

@@ -1,0 +1,1 @@
+"""Reproduces the bundled model; imports decnn and is imported by nobody."""

@@ -1,0 +1,77 @@
+"""Scores a model on heads, through the very engine that users run.
+
+Two kinds of reference, and no figure without its kind:
+- a measured CT (cranium, unc, visible_female), with an MR simulated from it;
+- a measured T1 (colin27, ernie), with the head's labels: bone is what the labels call bone, the CT is drawn from them.
+The error in HU on a measured T1 *and* CT of one person is not among them; it takes data that this project may not ship.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from decnn import metrics
+from decnn.model import Model
+from decnn.synthesis import synthesize
+from training.pairs.head import Head, Tissue
+from training.pairs.sources import read_heads
+from training.simulate import draw_hu, simulate
+
+COLUMNS = (
+    "mae_hu_tight", "mae_hu_wide", "me_hu", "psnr_db_2023", "ssim_2023", "bone_dice", "bone_surface95_mm",
+    "mae_air_hu", "mae_soft_tissue_hu", "mae_bone_hu", "me_bone_hu",
+)  # fmt: skip
+SIMULATIONS = 3  # different contrasts of a head without a measured T1
+
+
+def evaluate(model: Model, data: Path, names: list[str]) -> dict:
+    """Rows of metrics per head (and per simulated contrast), and what model and data they belong to."""
+    rows: list[dict] = []
+    for head in read_heads(data, names):
+        cases = _cases(head)
+        scored = [_score(model, *case) for case in cases]
+        row: dict = {"head": head.name, "reference": "labels" if head.hu is None else "measured CT"}
+        row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(cases)} simulated T1"
+        for column in COLUMNS:
+            row[column] = round(float(np.mean([score[column] for score in scored])), 4)
+        rows.append(row)
+    return {"model": model.name, "version": model.version, "weights_sha256": model.weights_sha256, "heads": rows}
+
+
+def table(result: dict) -> str:
+    """The result as a Markdown table."""
+    shown = ("head", "mr", "reference", *COLUMNS[:7])
+    lines = ["| " + " | ".join(shown) + " |", "|" + " --- |" * len(shown)]
+    for row in result["heads"]:
+        cells = (f"{row[name]:.2f}" if isinstance(row[name], float) else str(row[name]) for name in shown)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def write(result: dict, path: Path) -> None:
+    """Stores the figures as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def _cases(head: Head) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """(MR, reference HU, bone by the labels or None) of a head."""
+    if head.mr is not None:
+        return [(head.mr, draw_hu(head, np.random.default_rng(0)), head.tissue == Tissue.BONE)]
+    pairs = [simulate(head, np.random.default_rng([0, number])) for number in range(SIMULATIONS)]
+    return [(pair.mr.astype(np.float32), pair.hu.astype(np.float32), None) for pair in pairs]
+
+
+def _score(model: Model, mr: np.ndarray, hu: np.ndarray, bone: np.ndarray | None) -> dict:
+    ct = synthesize(sitk.GetImageFromArray(mr), model, device="cpu").image
+    reference = sitk.GetImageFromArray(hu)
+    scores = metrics.evaluate(ct, reference)
+    row = dict(scores["tight"])
+    row["mae_hu_tight"], row["mae_hu_wide"] = scores["tight"]["mae_hu"], scores["wide"]["mae_hu"]
+    if bone is not None:
+        found = sitk.GetArrayFromImage(ct) > metrics.BONE_HU
+        row["bone_dice"] = metrics.dice(found, bone)
+        row["bone_surface95_mm"] = metrics.surface95(found, bone, (1.0, 1.0, 1.0))
+    return row

@@ -1,0 +1,78 @@
+"""What every source is turned into: a head on the canonical 1 mm grid, from which pairs of MR and CT are simulated."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from decnn.errors import InputError
+
+
+class Tissue(IntEnum):
+    """Tissues that T1 or CT can tell apart."""
+
+    AIR = 0
+    CAVITY = 1  # air inside the head
+    SOFT = 2  # fat or muscle, told apart by its HU
+    SKIN = 3
+    BONE = 4  # cortical or marrow, told apart by its HU
+    CSF = 5
+    GREY = 6
+    WHITE = 7
+    VESSEL = 8
+    MUCOSA = 9
+
+
+@dataclass
+class Head:
+    """A head without an MR contrast yet, all arrays canonical [z, y, x] (LPS, 1 mm).
+
+    ``hu`` is a measured CT (int16) or None, then it is drawn from ``tissue`` anew for each simulated pair, with
+    ``bone_depth`` and ``skin_depth`` (float32, mm below the surface of the bone, of the skin).
+    ``mr`` is a measured T1 of the same head, where there is one.
+    """
+
+    name: str
+    tissue: np.ndarray
+    hu: np.ndarray | None = None
+    bone_depth: np.ndarray | None = None
+    skin_depth: np.ndarray | None = None
+    mr: np.ndarray | None = None
+
+
+def read_canonical(path: Path, labels: bool = False) -> sitk.Image:
+    """Reads a volume on the canonical grid: LPS axes, 1 mm, linear interpolation (nearest neighbour for labels)."""
+    if not path.is_file():
+        raise InputError(f"The source file {path} is missing: give the folder of the data with --data.")
+    image = sitk.DICOMOrient(sitk.ReadImage(str(path)), "LPS")
+    if labels:
+        image = sitk.Cast(image, sitk.sitkUInt8)
+    if np.allclose(image.GetSpacing(), 1.0):
+        return image
+    size = [round(n * s) for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)]
+    return sitk.Resample(
+        image,
+        size,
+        sitk.Transform(),
+        sitk.sitkNearestNeighbor if labels else sitk.sitkLinear,
+        image.GetOrigin(),
+        (1.0, 1.0, 1.0),
+        image.GetDirection(),
+        0.0 if labels else float(sitk.GetArrayViewFromImage(image).min()),
+    )
+
+
+def distance_inside(mask: np.ndarray) -> np.ndarray:
+    """Distance in mm to the outermost voxels of ``mask``: 0 there, positive further inside, negative outside."""
+    image = sitk.GetImageFromArray(mask.astype(np.uint8))
+    return sitk.GetArrayFromImage(
+        sitk.SignedMaurerDistanceMap(image, insideIsPositive=True, squaredDistance=False, useImageSpacing=True)
+    )
+
+
+def largest_component(mask: np.ndarray) -> np.ndarray:
+    """The largest connected component of a binary array."""
+    components = sitk.RelabelComponent(sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8))))
+    return sitk.GetArrayFromImage(components) == 1

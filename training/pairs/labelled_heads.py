@@ -1,0 +1,66 @@
+"""Heads known by their labels: the CT is drawn from the labels, the T1 is simulated or the measured one."""
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from training.pairs.head import Head, Tissue, distance_inside, read_canonical
+
+# label -> tissue, as documented in the sources (../sources.toml)
+_MCX = {0: Tissue.AIR, 1: Tissue.SOFT, 2: Tissue.BONE, 3: Tissue.CSF, 4: Tissue.GREY, 5: Tissue.WHITE, 6: Tissue.CAVITY}
+_NMD = {1: Tissue.GREY, 2: Tissue.WHITE, 3: Tissue.CSF, 4: Tissue.BONE, 5: Tissue.SOFT, 6: Tissue.AIR}
+_CHARM = (
+    dict.fromkeys(range(1, 42), Tissue.GREY)
+    | dict.fromkeys((1, 5, 22, 26), Tissue.WHITE)
+    | dict.fromkeys((3, 4, 11, 12, 16, 24, 25, 38, 44, 54), Tissue.CSF)
+    | {42: Tissue.CAVITY, 43: Tissue.VESSEL, 45: Tissue.SOFT, 46: Tissue.SOFT, 47: Tissue.MUCOSA, 48: Tissue.SKIN}
+    | {49: Tissue.WHITE, 50: Tissue.VESSEL, 51: Tissue.BONE, 52: Tissue.BONE, 53: Tissue.AIR, 55: Tissue.SOFT}
+    | {56: Tissue.WHITE}
+)
+_SOURCES = {
+    "colin27": ("colin27/mcx_labels.nii.gz", _MCX, "colin27/t1.nii.gz"),
+    "ernie": ("ernie/charm_labels.nii.gz", _CHARM, "ernie/t1.nii.gz"),
+    "nmd_19y": ("nmd_19y/labels.nii.gz", _NMD, None),
+    "nmd_40y": ("nmd_40y/labels.nii.gz", _NMD, None),
+}
+NAMES = tuple(_SOURCES)
+
+
+def read_head(data: Path, name: str) -> Head:
+    """Reads one labelled head; raises InputError when a file is missing."""
+    labels_file, mapping, mr_file = _SOURCES[name]
+    labels = read_canonical(data / labels_file, labels=True)
+    table = np.full(256, Tissue.AIR, np.uint8)
+    table[list(mapping)] = list(mapping.values())
+    tissue = table[sitk.GetArrayFromImage(labels)]
+    tissue[_specks(tissue)] = Tissue.CSF
+    outside = _connected_to_border(tissue <= Tissue.CAVITY)
+    tissue[(tissue <= Tissue.CAVITY) & ~outside] = Tissue.CAVITY
+    tissue[outside] = Tissue.AIR
+    mr = None
+    if mr_file:
+        mr = sitk.GetArrayFromImage(read_canonical(data / mr_file)).astype(np.float32)
+    return Head(
+        name,
+        tissue,
+        bone_depth=distance_inside(tissue == Tissue.BONE),
+        skin_depth=distance_inside(~outside),
+        mr=mr,
+    )
+
+
+def _specks(tissue: np.ndarray) -> np.ndarray:
+    """Bone in the sulci and the falx: a segmentation's specks, at most some voxels thick, far inside the brain."""
+    brain = np.isin(tissue, (Tissue.CSF, Tissue.GREY, Tissue.WHITE))
+    image = sitk.GetImageFromArray(brain.astype(np.uint8))
+    closed = sitk.GetArrayFromImage(sitk.BinaryMorphologicalClosing(image, [4, 4, 4], sitk.sitkBall)) > 0
+    return (tissue == Tissue.BONE) & closed & (distance_inside(tissue != Tissue.AIR) > 18.0)
+
+
+def _connected_to_border(air: np.ndarray) -> np.ndarray:
+    """The air around the head: what is connected with the volume's lateral, anterior, posterior and upper faces."""
+    components = sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(air.astype(np.uint8))))
+    faces = (components[-1], components[:, 0], components[:, -1], components[:, :, 0], components[:, :, -1])
+    labels = np.unique(np.concatenate([face.ravel() for face in faces]))
+    return np.isin(components, labels[labels > 0])
