@@ -38,7 +38,6 @@ Metrics follow SynthRAD2023 where the name says so; "tight" and "wide" are the b
 Where the reference is labels, bone Dice compares CT > 250 HU with the labels' bone, and the CT behind the other columns
 is drawn from the labels: its HU are assumed, not measured. Where the MR is simulated, the CT is a real one.
 **Not measured:** the error in HU on a T1 and a CT of one person (no such pair is among the data); the error in dose.
-**Not measured:** the error in HU on a T1 and a CT of one person (no such pair is among the data), and the error in dose.
 
 ## Known limits
 

@@ -76,7 +76,8 @@ def fit(data: Path, run: Path, settings: Settings, workers: int = 1, device: str
         raise SetupError(f"There is no {device} on this machine: use --device cpu.")
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    network = DECNN(**settings.architecture()).to(device, memory_format=torch.channels_last)
+    network = DECNN(**settings.architecture()).to(device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average), use_buffers=True
     )
