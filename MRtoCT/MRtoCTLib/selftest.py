@@ -29,6 +29,11 @@ _ACTOR = """
         beat = "import sys, time\\nwhile True: open(sys.argv[1], 'a').write('.'); time.sleep(0.02)"
         subprocess.Popen([sys.executable, "-c", beat, pulse])
         time.sleep(600)
+    if role == "make":
+        import SimpleITK as sitk
+        sitk.WriteImage(sitk.Cast(sitk.ReadImage(mr) * 0 - 1000, sitk.sitkInt16), ct)
+        say(event="result", output=ct, model="actor", model_version="1", weights_sha256="0" * 64,
+            decnn_version="0", device="cpu", seconds=1.0, findings=[])
     if role == "fail":
         print("a line of the log", file=sys.stderr)
         say(event="error", code="setup", exit_code=3, message="The actor forgot his text.")
@@ -201,8 +206,6 @@ class MRtoCTTest(ScriptedLoadableModuleTest):
         try:
             self.process()
             self.assertIs(panel.ui.inputSelector.currentNode(), head)
-            if self.model is not None:
-                panel.logic.getParameterNode().model = self.model
             button = panel.ui.synthesizeButton
             self.assertTrue(button.enabled, button.toolTip)
 
@@ -214,9 +217,9 @@ class MRtoCTTest(ScriptedLoadableModuleTest):
             self.assertTrue(self.waitFor(lambda: button.text == "Synthesize CT", 2.0))
             self.assertIsNone(panel.ui.outputSelector.currentNode())
 
-            panel.logic.engine = engine
+            panel.logic.engine = self.actor("make")
             button.click()
-            self.assertTrue(self.waitFor(lambda: panel.ui.outputSelector.currentNode() is not None, 600.0))
+            self.assertTrue(self.waitFor(lambda: panel.ui.outputSelector.currentNode() is not None))
             self.assertEqual(panel.ui.outputSelector.currentNode().GetName(), "Head T1 sCT")
             panel.ui.overlaySlider.value = 0.25
             for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
@@ -234,7 +237,7 @@ class MRtoCTTest(ScriptedLoadableModuleTest):
         tilt: float = 0.0,
         sagittal: bool = False,
     ) -> Any:
-        """A volume node with a small head made of ellipsoids: scalp, skull, CSF, brain, with noise.
+        """A volume node with a small head (0.8 litres, to be quick) of ellipsoids: scalp, skull, CSF, brain, noise.
 
         spacing: mm along i, j, k. tilt: degrees around the left-right axis. sagittal: slices run from left to right.
         """
@@ -242,12 +245,12 @@ class MRtoCTTest(ScriptedLoadableModuleTest):
         turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
         axes = np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]]) if sagittal else np.diag([-1, -1, 1])
         matrix = turn @ axes @ np.diag(spacing)
-        size = np.ceil(170 / np.array(spacing)).astype(int)
+        size = np.ceil(140 / np.array(spacing)).astype(int)
         k, j, i = np.indices(size[::-1])
         ras = np.tensordot(matrix, np.stack([i, j, k]) - ((size - 1) / 2)[:, None, None, None], axes=1)
         mr = np.zeros(ras.shape[1:], np.float32)
         for shrink, signal in ((0, 260.0), (4, 520.0), (9, 25.0), (15, 80.0), (18, 270.0), (24, 400.0)):
-            semiaxes = np.array([62.0, 76.0, 70.0]) - shrink
+            semiaxes = np.array([52.0, 64.0, 58.0]) - shrink
             mr[np.sum((ras / semiaxes[:, None, None, None]) ** 2, axis=0) <= 1] = signal
         mr = np.abs(mr + np.random.default_rng(1).normal(0, 6, mr.shape)).astype(np.float32)
         toRas = np.eye(4)

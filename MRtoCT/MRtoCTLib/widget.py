@@ -26,6 +26,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._synthesis: Synthesis | None = None
         self._status = ""
         self._devicesAsked = False
+        self._torchInstalled = True
         super().__init__(parent)  # at last, because without a parent it calls setup(); it sets up the mixin too
 
     def setup(self) -> None:
@@ -56,8 +57,9 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             logic.cleanup()
 
     def enter(self) -> None:
+        self._torchInstalled = dependencies.torchInstalled()
         self.initializeParameterNode()
-        if not self._devicesAsked and dependencies.torchInstalled():
+        if not self._devicesAsked and self._torchInstalled:
             self._devicesAsked = True
             self.logic.requestDevices(self._fillDevices)
 
@@ -112,6 +114,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         with slicer.util.tryWithErrorDisplay(_("The synthesis could not be started."), waitCursor=True):
             if not dependencies.torchInstalled():
                 dependencies.installTorch()
+            self._torchInstalled = True
             self.ui.logTextEdit.clear()
             self._status = ""
             parameters = self._parameterNode
@@ -217,10 +220,10 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.progressBar.value = round(100 * synthesis.fraction) if running else 0
         if running:
             self.ui.statusLabel.text = synthesis.stage
-        elif self._status or dependencies.torchInstalled():
-            self.ui.statusLabel.text = self._status or problem
-        else:
+        elif not self._torchInstalled:
             self.ui.statusLabel.text = _("PyTorch is not installed: a click on 'Synthesize CT' offers to install it.")
+        else:
+            self.ui.statusLabel.text = self._status or problem
         ctNode = self._parameterNode.outputVolume if self._parameterNode is not None else None
         self.ui.overlaySlider.enabled = ctNode is not None and review.isOverlaid(ctNode)
 

@@ -44,7 +44,8 @@ class PythonQtObject:
             return  # PySide's QUiLoader makes the named children attributes; PythonQt's does not
         if index < 0:
             raise AttributeError(f"{type(self).__name__} has no property {name!r}")
-        if not meta.property(index).write(self, value):
+        # PythonQt takes any sequence for a list.
+        if not meta.property(index).write(self, list(value) if isinstance(value, tuple) else value):
             raise ValueError(f"property {name!r} of {type(self).__name__} cannot be set to {value!r}")
 
     def findChildren(self, kind: type, *arguments: Any, **keywords: Any) -> list[Any]:
