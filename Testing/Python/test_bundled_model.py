@@ -1,0 +1,24 @@
+"""The model that users get, on a head that it cannot have seen: the phantom."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from decnn.catalog import DEFAULT_MODEL, available_models
+from decnn.model import load_model
+from decnn.synthesis import synthesize
+from phantom import LABELS, phantom_head
+
+
+@pytest.mark.slow
+def test_the_bundled_model_finds_skull_brain_and_air_in_a_phantom() -> None:
+    assert available_models()[0] == DEFAULT_MODEL
+    mr, labels = phantom_head(size=(84, 104, 33), spacing=(2, 2, 2))
+    result = synthesize(mr, load_model(DEFAULT_MODEL), "cpu")
+    assert [finding.code for finding in result.findings] == ["field-of-view"]
+    ct, tissue = sitk.GetArrayFromImage(result.image), sitk.GetArrayFromImage(labels)
+    mean = {name: float(ct[tissue == label].mean()) for name, label in LABELS.items() if (tissue == label).any()}
+    assert mean["background"] < -900
+    assert -100 < mean["white_matter"] < 150 and -100 < mean["grey_matter"] < 150
+    assert mean["skull"] > mean["white_matter"] + 300
+    assert np.percentile(ct[tissue == LABELS["skull"]], 75) > 400
