@@ -35,7 +35,7 @@ def evaluate(model: Model, data: Path, names: list[str]) -> dict:
         row: dict = {"head": head.name, "reference": "labels" if head.hu is None else "measured CT"}
         row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(cases)} simulated T1"
         for column in COLUMNS:
-            row[column] = round(float(np.mean([score[column] for score in scored])), 4)
+            row[column] = _mean([score[column] for score in scored])
         rows.append(row)
     return {"model": model.name, "version": model.version, "weights_sha256": model.weights_sha256, "heads": rows}
 
@@ -54,6 +54,12 @@ def write(result: dict, path: Path) -> None:
     """Stores the figures as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """Mean of what is defined (a CT without bone has no surface of bone); None if nothing is."""
+    defined = [value for value in values if value is not None]
+    return round(float(np.mean(defined)), 4) if defined else None
 
 
 def _cases(head: Head) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:

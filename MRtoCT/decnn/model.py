@@ -12,8 +12,10 @@ import torch
 from decnn.catalog import DEFAULT_MODEL, MODELS_FOLDER, SPEC_FILE, available_models, model_folder
 from decnn.errors import SetupError
 from decnn.network import DECNN
+from decnn.views import AXES
 
 WEIGHTS_FILE = "weights.pt"
+FUSIONS = ("mean", "median")
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -51,6 +53,7 @@ def load_model(name_or_folder: str | Path, device: str | torch.device = "cpu") -
         weights = folder / spec["weights"]["file"]
         network = DECNN(**spec["architecture"])
         name, version = spec["name"], spec["version"]
+        _check_feeding(spec)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SetupError(
             f"The description of the model in {folder} cannot be read ({error}): reinstall MRtoCT."
@@ -78,6 +81,19 @@ def save_model(folder: str | Path, network: DECNN, spec: dict[str, Any]) -> Path
     spec = {**spec, "weights": {"file": WEIGHTS_FILE, "sha256": sha256(weights)}}
     (folder / SPEC_FILE).write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
     return folder
+
+
+def _check_feeding(spec: dict[str, Any]) -> None:
+    """Raises KeyError, TypeError or ValueError where the engine would not know how to feed or read the network."""
+    channels = spec["input"]["neighbours"] + bool(spec["input"]["depth_channel"])
+    if channels != spec["architecture"]["in_channels"] or spec["input"]["neighbours"] % 2 == 0:
+        raise ValueError(f"{spec['architecture']['in_channels']} input channels cannot be made of its input")
+    if not spec["views"] or (unknown := set(spec["views"]) - set(AXES)):
+        raise ValueError(f"unknown views {sorted(unknown)}" if spec["views"] else "no views")
+    if spec["fusion"] not in FUSIONS:
+        raise ValueError(f"unknown fusion {spec['fusion']!r}")
+    if not float(spec["output"]["scale_hu"]) > 0:
+        raise ValueError("the unit of its output is not positive")
 
 
 def sha256(path: Path) -> str:
