@@ -26,6 +26,8 @@ import slicer
 KILL_AFTER_SECONDS = 1.0
 # After the launcher has ended, the interpreter below it has this long to close its pipes.
 DRAIN_SECONDS = 1.0
+# Slicer's exit does not wait longer than this for a process that the system cannot kill (a hanging disk or driver).
+STOP_SECONDS = 5.0
 
 _MODULE_FOLDER = Path(__file__).resolve().parent.parent
 _running: "weakref.WeakSet[EngineProcess]" = weakref.WeakSet()
@@ -124,7 +126,8 @@ class EngineProcess:
         """End the engine now and wait for it; what it still says is dropped."""
         self._onEvent = self._onLog = lambda _said: None
         self.cancel()
-        while not self.poll():
+        patienceEnds = time.monotonic() + STOP_SECONDS
+        while not self.poll() and time.monotonic() < patienceEnds:
             time.sleep(0.02)
 
     def _read(self, name: str) -> None:
