@@ -8,6 +8,10 @@ from pathlib import Path
 
 import slicer
 
+# Long enough not to be the beginning of anybody's own folder.
+_PREFIX = "MRtoCT-synthesis-"
+# No synthesis takes as long as this: a folder that is older was left by a Slicer that was killed.
+_STALE_AFTER_SECONDS = 24 * 3600
 _openWorkspaces: set["Workspace"] = set()
 
 
@@ -15,7 +19,8 @@ class Workspace:
     """A new folder that only this user can enter (mode 0700). remove() it; at exit it is removed in any case."""
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="MRtoCT-", dir=_parentFolder()))
+        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_parentFolder()))
+        _removeStale(self.path.parent)
         _openWorkspaces.add(self)
 
     def remove(self) -> None:
@@ -34,6 +39,17 @@ def _parentFolder() -> str | None:
     application = getattr(slicer, "app", None)
     folder = application.temporaryPath if application else ""
     return folder if folder and Path(folder).is_dir() else None
+
+
+def _removeStale(parent: Path) -> None:
+    """Remove what no exit handler could. Other users' folders are closed to us, and stay."""
+    for path in parent.glob(f"{_PREFIX}*"):
+        try:
+            isStale = time.time() - path.stat().st_mtime > _STALE_AFTER_SECONDS
+        except OSError:
+            continue  # another Slicer has just removed it
+        if isStale:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @atexit.register

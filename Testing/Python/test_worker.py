@@ -145,6 +145,20 @@ def test_workspace_is_private_and_goes() -> None:
     workspace.remove()
 
 
+def test_workspace_of_a_killed_slicer_goes_a_day_later(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, running = Workspace(), Workspace()
+    (killed.path / "mr.nrrd").write_text("a patient")
+    yesterday = time.time() - 25 * 3600
+    os.utime(killed.path, (yesterday, yesterday))
+    new = Workspace()
+    assert not killed.path.exists()
+    assert running.path.exists()
+    for workspace in (killed, running, new):
+        workspace.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_exit_leaves_nothing(tmp_path) -> None:
     """As when Slicer quits in the middle of a synthesis: Python ends without anybody having cleaned up."""
     program = """
