@@ -1,6 +1,7 @@
 """The engine as a child process: what it says arrives, and nothing of it stays behind."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -92,11 +93,9 @@ def test_exit_code_of_a_failure(start) -> None:
 def test_cancel_asks_first(start) -> None:
     hanging = start("hang")
     hanging.poll_until(lambda: bool(hanging.events))
-    began = time.monotonic()
     hanging.process.cancel()
     hanging.poll_to_the_end()
-    assert time.monotonic() - began < 0.9  # it went when asked, before it would have been killed
-    assert hanging.process.exitCode < 0
+    assert hanging.process.exitCode == -signal.SIGTERM  # it went when asked, and did not have to be killed
 
 
 def test_cancel_kills_what_does_not_listen_and_its_children(start) -> None:
