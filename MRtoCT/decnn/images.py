@@ -109,12 +109,17 @@ def same_grid(first: sitk.Image, second: sitk.Image, tolerance_mm: float = 1e-3)
     )
 
 
-def _publish(temporary: Path, path: Path) -> None:
-    # mkstemp makes files private; the user's own umask decides what a result is.
+def umask() -> int:
+    """The rights that the user withholds from new files."""
     mask = os.umask(0)
     os.umask(mask)
+    return mask
+
+
+def _publish(temporary: Path, path: Path) -> None:
     try:
-        os.chmod(temporary, 0o666 & ~mask)
+        # mkstemp makes files private; the user's own umask decides what a result is.
+        os.chmod(temporary, 0o666 & ~umask())
         os.replace(temporary, path)
     except OSError as error:
         raise SetupError(f"{path} cannot be replaced ({error.strerror}): close what has it open.") from error

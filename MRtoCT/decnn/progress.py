@@ -11,11 +11,18 @@ from decnn.findings import Finding
 class Reporter(Protocol):
     """Where the engine's news go. ``fraction`` is 0..1 and never decreases, whatever the caller says."""
 
+    def enter(self, source: str, number: int, count: int) -> None:
+        """From here on the news are of one of ``count`` inputs; ``number`` have been before it."""
+
     def progress(self, fraction: float, stage: str) -> None: ...
 
     def finding(self, finding: Finding) -> None: ...
 
-    def result(self, facts: dict[str, Any]) -> None: ...
+    def result(self, facts: dict[str, Any], text: str) -> None:
+        """A file is there: what programs and what people are told of it."""
+
+    def summary(self, facts: dict[str, Any], text: str) -> None:
+        """All inputs have had their turn."""
 
     def error(self, code: str, exit_code: int, message: str) -> None: ...
 
@@ -30,9 +37,15 @@ class JsonReporter:
         self._fraction = 0.0
         self._stage = ""
         self._written = 0.0
+        self._number, self._count = 0, 1
+        self._about: dict[str, str | None] = {}
+
+    def enter(self, source: str, number: int, count: int) -> None:
+        self._number, self._count = number, count
+        self._about = {"input": source}
 
     def progress(self, fraction: float, stage: str) -> None:
-        self._fraction = max(self._fraction, min(fraction, 1.0))
+        self._fraction = max(self._fraction, (self._number + min(fraction, 1.0)) / self._count)
         now = time.monotonic()
         if stage == self._stage and now - self._written < self._PAUSE_SECONDS:
             return
@@ -42,15 +55,19 @@ class JsonReporter:
     def finding(self, finding: Finding) -> None:
         self._write({"event": "finding", **finding.as_dict()})
 
-    def result(self, facts: dict[str, Any]) -> None:
+    def result(self, facts: dict[str, Any], text: str) -> None:
         self._write({"event": "result", **facts})
+
+    def summary(self, facts: dict[str, Any], text: str) -> None:
+        self._about = {"input": None}
+        self._write({"event": "summary", **facts})
 
     def error(self, code: str, exit_code: int, message: str) -> None:
         self._write({"event": "error", "code": code, "exit_code": exit_code, "message": message})
 
     def _write(self, event: dict[str, Any]) -> None:
         # ASCII only: a Windows pipe need not be UTF-8.
-        self._stream.write(json.dumps(event) + "\n")
+        self._stream.write(json.dumps({**event, **self._about}) + "\n")
         self._stream.flush()
 
 
@@ -66,9 +83,14 @@ class TextReporter:
         self._fraction = 0.0
         self._stage = ""
         self._bar_shown = False
+        self._number, self._count = 0, 1
+
+    def enter(self, source: str, number: int, count: int) -> None:
+        self._number, self._count = number, count
+        self._line(f"Input {number + 1} of {count}: {source}")
 
     def progress(self, fraction: float, stage: str) -> None:
-        self._fraction = max(self._fraction, min(fraction, 1.0))
+        self._fraction = max(self._fraction, (self._number + min(fraction, 1.0)) / self._count)
         if self._terminal:
             full = round(self._WIDTH * self._fraction)
             bar = "#" * full + "-" * (self._WIDTH - full)
@@ -82,16 +104,13 @@ class TextReporter:
     def finding(self, finding: Finding) -> None:
         self._line(f"{finding.severity.capitalize()}: {finding.message}")
 
-    def result(self, facts: dict[str, Any]) -> None:
+    def result(self, facts: dict[str, Any], text: str) -> None:
         self._end_bar()
-        memory = facts["peak_memory_mb"]
-        self._output.write(
-            f"Wrote {facts['output']}\n"
-            f"model {facts['model']} {facts['model_version']} (SHA-256 {facts['weights_sha256'][:12]}...), "
-            f"decnn {facts['decnn_version']}, {facts['device']}, {facts['seconds']:.1f} s"
-            + (f", {memory} MB of memory at most\n" if memory is not None else "\n")
-        )
+        self._output.write(text + "\n")
         self._output.flush()
+
+    def summary(self, facts: dict[str, Any], text: str) -> None:
+        self.result(facts, text)
 
     def error(self, code: str, exit_code: int, message: str) -> None:
         self._line(f"Error: {message}")

@@ -1,0 +1,39 @@
+"""Cancelling: what SIGINT and SIGTERM do to a run."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+from decnn.errors import Cancelled
+
+
+class Stop:
+    """Turns SIGINT and SIGTERM into Cancelled, wherever the main thread is."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def listen(self) -> None:
+        """From here on a signal raises Cancelled; one that came while signals were held back does so now."""
+        self._handle_by(self._cancel)
+        if self.requested:
+            raise Cancelled("The work was cancelled.")
+
+    def hold(self) -> None:
+        """From here on a signal interrupts nothing and is only remembered: a result is about to appear."""
+        self._handle_by(self._remember)
+
+    def _cancel(self, number: int, frame: FrameType | None) -> None:
+        # Raised once only, or a second signal would interrupt the tidying up after the first. The flag stays, because
+        # an import in progress may swallow the exception.
+        if not self.requested:
+            self.requested = True
+            raise Cancelled("The work was cancelled.")
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+
+    def _handle_by(self, handler: Callable[[int, FrameType | None], None]) -> None:
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), handler)
