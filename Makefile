@@ -38,12 +38,13 @@ bench: $(READY)
 train: $(READY)
 	$(PY) -m training fit --data "$(DATA)" --run "$(RUN)" --workers 2
 
-$(READY): requirements-dev.txt Testing/qt_libraries.py
+$(READY): requirements-dev.txt Testing/qt_libraries.py Testing/dicom_judge.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian: python3.11-venv)" >&2; exit 1; }
 	@echo "Installing what requirements-dev.txt names into $(VENV) (a few minutes, once)"
 	@$(PY) -m pip install --quiet --requirement requirements-dev.txt || { echo "pip could not install requirements-dev.txt: its last lines above say why (no network?); run make again once that is mended" >&2; exit 1; }
 	@$(PY) Testing/qt_libraries.py $(QT_LIBRARIES)
+	@$(PY) Testing/dicom_judge.py $(VENV)/bin
 	@touch $@
 
 clean:

@@ -1,4 +1,4 @@
-"""The engine's command line: python -m decnn synthesize | evaluate | info.
+"""The engine's command line: python -m decnn synthesize | export-dicom | evaluate | info.
 
 Exit codes: 0 done; 1 a defect; 2 the input or an argument cannot be used; 3 the machine or installation is at fault
 (torch missing, weights changed, device not there, disk full); 130 cancelled; of many inputs, the code of the first
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     news = argparse.ArgumentParser(add_help=False)
     news.add_argument("--progress", choices=["text", "json"], default="text", help="bar, or JSON lines on stdout")
-    verbs = parser.add_subparsers(required=True, metavar="synthesize|evaluate|info")
+    verbs = parser.add_subparsers(required=True, metavar="synthesize|export-dicom|evaluate|info")
 
     synthesize = verbs.add_parser(
         "synthesize",
@@ -85,6 +85,24 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument("--model", default=DEFAULT_MODEL, help="name of a bundled model, or a model's folder")
     synthesize.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
     synthesize.set_defaults(run=commands.synthesize)
+
+    export = verbs.add_parser(
+        "export-dicom", parents=[common, news], help="write a synthetic CT as a DICOM CT series, for research"
+    )
+    export.add_argument("ct", help="synthetic CT in HU; the .nrrd or .mha of synthesize names its model, too")
+    export.add_argument("output", help="folder for the series: a new one, or an empty one")
+    export.add_argument(
+        "--reference",
+        metavar="MR_FOLDER",
+        help="folder with the DICOM series of the MR: patient, study and frame of reference are kept; "
+        "without it they are new or empty",
+    )
+    export.add_argument(
+        "--resample", action="store_true", help="bring an oblique or sheared CT to axial slices of 1 mm, else refused"
+    )
+    export.add_argument("--model-name", help="the model that made the CT, if its file does not say")
+    export.add_argument("--weights-sha256", help="SHA-256 of the model's weights, if the CT's file does not say")
+    export.set_defaults(run=commands.export_dicom)
 
     evaluate = verbs.add_parser("evaluate", parents=[common], help="compare a synthetic CT with a real one")
     evaluate.add_argument("ct", help="synthetic CT in HU")

@@ -55,6 +55,52 @@ def evaluate(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int
     return 0
 
 
+def export_dicom(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
+    stop.listen()
+    reporter.progress(0.0, "Starting")
+    from decnn.dicom import check_output_folder, export_series
+    from decnn.dicom_source import import_pydicom, read_source
+    from decnn.images import read_image
+    from decnn.provenance import Maker, maker_of
+
+    import_pydicom()
+    output = check_output_folder(options.output)
+    reporter.progress(0.05, "Reading the CT")
+    ct = read_image(options.ct)
+    written = maker_of(ct)
+    maker = Maker(
+        options.model_name or written.name,
+        written.version if options.model_name in (None, written.name) else "",
+        options.weights_sha256 or written.weights_sha256,
+    )
+    reporter.progress(0.1, "Reading the MR series")
+    source = read_source(options.reference) if options.reference else None
+    result = export_series(
+        ct,
+        output,
+        maker,
+        source,
+        options.resample,
+        report=lambda fraction, stage: reporter.progress(0.2 + 0.79 * fraction, stage),
+        before_publishing=stop.hold,
+    )
+    for finding in result.findings:
+        reporter.finding(finding)
+    reporter.progress(1.0, "Done")
+    facts = {
+        "output": str(result.folder),
+        "files": result.files,
+        "study_instance_uid": result.study_uid,
+        "series_instance_uid": result.series_uid,
+        "frame_of_reference_uid": result.frame_of_reference_uid,
+        "model": maker.name,
+        "weights_sha256": maker.weights_sha256,
+        "findings": [finding.as_dict() for finding in result.findings],
+    }
+    reporter.result(facts, f"Wrote {result.files} files to {result.folder}\nseries {result.series_uid}")
+    return 0
+
+
 def info(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     stop.listen()
     facts: dict[str, object] = {"version": __version__, "python": sys.version.split()[0], "models": _models()}
