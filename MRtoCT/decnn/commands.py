@@ -61,18 +61,13 @@ def export_dicom(options: argparse.Namespace, reporter: Reporter, stop: Stop) ->
     from decnn.dicom import check_output_folder, export_series
     from decnn.dicom_source import import_pydicom, read_source
     from decnn.images import read_image
-    from decnn.provenance import Maker, maker_of
+    from decnn.provenance import maker_of
 
     import_pydicom()
     output = check_output_folder(options.output)
     reporter.progress(0.05, "Reading the CT")
     ct = read_image(options.ct)
-    written = maker_of(ct)
-    maker = Maker(
-        options.model_name or written.name,
-        written.version if options.model_name in (None, written.name) else "",
-        options.weights_sha256 or written.weights_sha256,
-    )
+    maker = maker_of(ct, options.model_name, options.weights_sha256)
     reporter.progress(0.1, "Reading the MR series")
     source = read_source(options.reference) if options.reference else None
     result = export_series(

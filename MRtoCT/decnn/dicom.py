@@ -133,15 +133,10 @@ def export_series(
         before_publishing: called when nothing but the renaming is left to do.
 
     Raises:
-        InputError: see ``prepare_ct``; or the maker is not known.
+        InputError: see ``prepare_ct``.
         SetupError: pydicom is missing, or the disk is full or fails.
     """
     from_mr = source or Source()
-    if not (maker.name and maker.weights_sha256):
-        raise InputError(
-            "The CT's file does not say which model made it: give --model-name and --weights-sha256, "
-            "or the .nrrd file that synthesize wrote."
-        )
     pydicom = import_pydicom()
     report(0.0, "Checking the geometry")
     ct, findings = prepare_ct(ct, from_mr, resample)

@@ -11,8 +11,8 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.dataset import FileDataset
+from pydicom.uid import MRImageStorage
 
 import dicom_judge
 from conftest import engine_environment
@@ -21,67 +21,17 @@ from decnn.dicom import LABEL, check_output_folder, export_series, prepare_ct
 from decnn.dicom_source import COPIED_TAGS, Source, read_source
 from decnn.errors import Cancelled, InputError, SetupError
 from decnn.images import read_image, same_grid
-from decnn.provenance import NOTICE, Maker, sign
+from decnn.provenance import NOTICE, Maker, maker_of, sign
+from dicom_phantom import FRAME, SAGITTAL, SERIES, STUDY, make_ct, write_mr
 from test_command_line import Engine, events
 
 MAKER = Maker("decnn-head-t1", "1.0.0", "0123456789abcdef" * 4)
-STUDY, SERIES, FRAME = "1.2.826.0.1.3680043.8.1.1", "1.2.826.0.1.3680043.8.1.2", "1.2.826.0.1.3680043.8.1.3"
-SAGITTAL = (0, 0, 1, 1, 0, 0, 0, -1, 0)
 
 
 def rotation(*angles: float) -> tuple[float, ...]:
     transform = sitk.Euler3DTransform()
     transform.SetRotation(*angles)
     return transform.GetMatrix()
-
-
-def make_ct(direction: tuple[float, ...] = (1, 0, 0, 0, 1, 0, 0, 0, 1)) -> sitk.Image:
-    """A head of bone and brain with a mark on one side, in air."""
-    z, y, x = np.mgrid[-1:1:9j, -1:1:14j, -1:1:12j]
-    radius = x**2 + y**2 + z**2
-    array = np.where(radius < 0.3, 40, np.where(radius < 0.6, 1234, -1000))
-    array[5, 7, 8] = 3071
-    ct = sitk.GetImageFromArray(array.astype(np.int16))
-    ct.SetSpacing((0.9375, 1.0 / 3, 2.5))
-    ct.SetOrigin((-80.123456789, 33.3, -1234.5))
-    ct.SetDirection(direction)
-    return ct
-
-
-def write_mr(folder: Path, grid: sitk.Image, **tags: Any) -> Path:
-    """An MR series on a grid, a file a slice in no order; a tag that is None is left out."""
-    folder.mkdir()
-    axes = np.array(grid.GetDirection()).reshape(3, 3)
-    for index in range(grid.GetDepth()):
-        uid = f"{SERIES}.{index + 1}"
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = MRImageStorage, uid
-        meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        file = FileDataset("", {}, b"\0" * 128, meta, is_implicit_VR=False, is_little_endian=True)
-        values = {
-            "SpecificCharacterSet": "ISO_IR 100", "SOPClassUID": MRImageStorage, "SOPInstanceUID": uid,
-            "StudyInstanceUID": STUDY, "SeriesInstanceUID": SERIES, "FrameOfReferenceUID": FRAME, "Modality": "MR",
-            "PatientName": "Müller^Zoë", "PatientID": "P 1", "PatientBirthDate": "19700101", "PatientSex": "F",
-            "PatientComments": "likes cats", "OtherPatientIDs": "P 2", "InstitutionName": "Hospital",
-            "StudyDate": "20200101", "StudyTime": "120000", "StudyID": "S1", "AccessionNumber": "A1",
-            "ReferringPhysicianName": "Doctor^A", "StudyDescription": "Kopf für Planung",
-            "PatientPosition": "HFS", "PositionReferenceIndicator": "NA", "SeriesNumber": 7,
-            "InstanceNumber": index + 1, "MagneticFieldStrength": 3, "RepetitionTime": 2000, "ProtocolName": "MPRAGE",
-            "ImagePositionPatient": [f"{x:.9g}" for x in grid.TransformIndexToPhysicalPoint((0, 0, index))],
-            "ImageOrientationPatient": [f"{x:.12g}" for x in (*axes[:, 0], *axes[:, 1])],
-            "PixelSpacing": [f"{grid.GetSpacing()[1]:.12g}", f"{grid.GetSpacing()[0]:.12g}"],
-            "SliceThickness": grid.GetSpacing()[2], "Rows": grid.GetHeight(), "Columns": grid.GetWidth(),
-            "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "BitsAllocated": 16, "BitsStored": 16,
-            "HighBit": 15, "PixelRepresentation": 0, "PixelData": bytes(2 * grid.GetHeight() * grid.GetWidth()),
-            **tags,
-        }  # fmt: skip
-        for keyword, value in values.items():
-            if value is not None:
-                setattr(file, keyword, value(index) if callable(value) else value)
-        pydicom.dataset.validate_file_meta(meta)
-        file.file_meta.FileMetaInformationGroupLength = 0
-        file.save_as(folder / f"{(index * 5) % 9}.dcm")
-    return folder
 
 
 def slices(folder: Path) -> list[FileDataset]:
@@ -154,6 +104,19 @@ def test_the_command_writes_a_series_of_the_same_patient_study_and_place(engine:
     original = pydicom.dcmread(next(mr.iterdir()))
     for keyword in ("PatientComments", "OtherPatientIDs", "InstitutionName", "MagneticFieldStrength", "ProtocolName"):
         assert keyword in original and keyword not in first and keyword not in COPIED_TAGS
+
+
+def test_from_a_dicom_mr_to_a_dicom_ct(engine: Engine, mirror_model: Path, tmp_path: Path, slab: sitk.Image) -> None:
+    mr = write_mr(tmp_path / "mr", slab)
+    ct, out = tmp_path / "ct.nrrd", tmp_path / "out"
+    assert engine("synthesize", mr, ct, "--model", mirror_model, "--device", "cpu").returncode == 0
+    done = engine("export-dicom", ct, out, "--reference", mr)
+    assert done.returncode == 0, done.stderr
+    assert f"Wrote {slab.GetDepth()} files to {out}" in done.stdout
+    assert (sitk.GetArrayFromImage(read_image(out)) == sitk.GetArrayFromImage(sitk.ReadImage(str(ct)))).all()
+    assert same_grid(read_image(out), slab)
+    file = slices(out)[0]
+    assert file.FrameOfReferenceUID == FRAME and "Model test-model 0.0.1" in file.DerivationDescription
 
 
 def test_slices_of_a_sagittal_grid_are_re_sorted_and_no_voxel_changes(tmp_path: Path) -> None:
@@ -293,14 +256,29 @@ def test_what_is_no_ct_in_hounsfield_units(tmp_path: Path) -> None:
     assert (sitk.GetArrayFromImage(rounded) == sitk.GetArrayFromImage(make_ct())).all()
 
 
-def test_a_ct_of_an_unknown_model_is_not_exported(engine: Engine, tmp_path: Path) -> None:
+def test_a_ct_of_an_unknown_model_is_not_exported() -> None:
+    ct, weights = make_ct(), MAKER.weights_sha256
+    for said in ((None, None), ("mine", None), (None, weights)):
+        with pytest.raises(InputError, match="does not say which model"):
+            maker_of(ct, *said)
+    with pytest.raises(InputError, match="'abc' is no SHA-256"):
+        maker_of(ct, "mine", "abc")
+    assert maker_of(ct, "mine", weights.upper()) == Maker("mine", "", weights)
+    sign(ct, MAKER)
+    assert maker_of(ct) == maker_of(ct, MAKER.name, weights) == MAKER
+    for said in (("other", None), (None, "ab" * 32)):
+        with pytest.raises(InputError, match="leave that option out"):
+            maker_of(ct, *said)
+
+
+def test_a_format_without_room_for_the_model_is_told_it(engine: Engine, tmp_path: Path) -> None:
     sitk.WriteImage(make_ct(), str(tmp_path / "ct.nii.gz"))
-    command = ("export-dicom", tmp_path / "ct.nii.gz", tmp_path / "out")
-    done = engine(*command, "--model-name", "mine")
-    assert done.returncode == 2 and "--weights-sha256" in done.stderr and not (tmp_path / "out").exists()
-    done = engine(*command, "--model-name", "mine", "--weights-sha256", "12" * 32)
+    command = ("export-dicom", tmp_path / "ct.nii.gz", tmp_path / "out", "--model-name", "mine", "--weights-sha256")
+    assert engine(*command, "abc").returncode == 2 and not (tmp_path / "out").exists()
+    done = engine(*command, "12" * 32)
     assert done.returncode == 0 and "Wrote 9 files" in done.stdout
     assert "Warning: No MR series was given" in done.stderr
+    assert "Model mine, weights SHA-256 1212" in slices(tmp_path / "out")[0].DerivationDescription
 
 
 def test_the_output_is_a_new_or_an_empty_folder(tmp_path: Path) -> None:
