@@ -105,6 +105,8 @@ def _synthesize_one(
     try:
         facts = synthesize_file(source, output, model, device, reporter, stop)
     except Exception as error:
+        # A signal from here on stops the next input: this one has failed, not been cancelled.
+        stop.hold()
         if stop.requested or isinstance(error, Cancelled | BrokenPipeError):
             raise
         if debug:

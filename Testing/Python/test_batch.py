@@ -1,6 +1,7 @@
 """Many inputs in one run: each one's fate is told, none decides another's, and nothing is replaced by accident."""
 
 import csv
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -10,7 +11,8 @@ import SimpleITK as sitk
 
 from conftest import engine_command, engine_environment
 from decnn.batch import plan_outputs
-from decnn.errors import InputError
+from decnn.errors import Cancelled, InputError
+from decnn.stop import Stop
 from test_command_line import Engine, events
 
 
@@ -73,24 +75,36 @@ def test_in_a_terminal_it_counts(engine: Engine, tmp_path: Path) -> None:
     assert done.stdout == f"0 of 2 worked; see {tmp_path / 'summary.csv'}\n"
 
 
-def test_a_signal_ends_the_batch_and_the_summary_says_so(
-    inputs: list[Path], mirror_model: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    arguments = ["synthesize", *inputs[::2], "--output-dir", out, "--model", mirror_model, "--progress", "json"]
+def test_a_signal_ends_the_batch_and_the_summary_says_so(inputs: list[Path], tmp_path: Path) -> None:
+    out, (first, letter, last) = tmp_path / "out", inputs
+    arguments = ["synthesize", letter, first, last, "--output-dir", out, "--progress", "json"]
     child = subprocess.Popen(
         engine_command(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=engine_environment()
     )
     assert child.stdout is not None
     for line in child.stdout:
-        if '"result"' in line:
+        if '"error"' in line:
             child.send_signal(signal.SIGTERM)
             break
     rest, stderr = child.communicate(timeout=60)
     assert child.returncode == 130, stderr
     assert events(rest)[-1]["code"] == "cancelled"
-    assert [row["status"] for row in summary(out)] == ["done", "cancelled"]
-    assert sorted(path.name for path in out.iterdir()) == ["first_sCT.nrrd", "summary.csv"]
+    assert [row["status"] for row in summary(out)] == ["failed", "cancelled", "cancelled"]
+    assert [path.name for path in out.iterdir()] == ["summary.csv"]
+
+
+def test_a_signal_between_two_inputs_is_not_lost() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    stop = Stop()
+    try:
+        stop.hold()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.requested
+        with pytest.raises(Cancelled):
+            stop.listen()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
