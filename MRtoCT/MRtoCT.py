@@ -4,9 +4,9 @@ from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
+from decnn import NOTICE
 from MRtoCTLib.logic import MRtoCTLogic
 from MRtoCTLib.selftest import MRtoCTTest
-from MRtoCTLib.volumes import NOTICE
 from MRtoCTLib.widget import MRtoCTWidget
 
 __all__ = ["MRtoCT", "MRtoCTLogic", "MRtoCTTest", "MRtoCTWidget"]

@@ -12,6 +12,8 @@ import slicer
 import vtk
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
+from decnn import NOTICE
+
 from . import volumes
 from .errors import SynthesisCancelled, SynthesisError
 from .logic import MRtoCTLogic
@@ -97,7 +99,7 @@ class MRtoCTTest(ScriptedLoadableModuleTest):
         for name in ("Model", "ModelVersion", "WeightsSHA256", "Version", "Device", "Seconds", "SourceVolume"):
             self.assertTrue(ct.GetAttribute(f"MRtoCT.{name}"), name)
         self.assertEqual(ct.GetAttribute("MRtoCT.SourceVolume"), mr.GetID())
-        self.assertEqual(ct.GetAttribute("MRtoCT.Notice"), volumes.NOTICE)
+        self.assertEqual(ct.GetAttribute("MRtoCT.Notice"), NOTICE)
         self.assertGreater(len(set(stages)), 3)
         self.assertEqual(fractions, sorted(fractions))
         for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):

@@ -11,6 +11,8 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from decnn import NOTICE
+
 from . import review, volumes
 from .errors import SynthesisCancelled, SynthesisError
 from .worker import EngineProcess
@@ -193,7 +195,7 @@ class Synthesis:
             "MRtoCT.Device": str(facts["device"]),
             "MRtoCT.Seconds": "{:.1f}".format(facts["seconds"]),
             volumes.SOURCE_ATTRIBUTE: self.mrNode.GetID(),
-            "MRtoCT.Notice": volumes.NOTICE,
+            "MRtoCT.Notice": NOTICE,
         }
 
     def _end(self, state: State, error: SynthesisError | None) -> None:

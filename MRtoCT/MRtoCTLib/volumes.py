@@ -11,9 +11,6 @@ from slicer.i18n import tr as _
 
 from .errors import SynthesisError
 
-NOTICE = (
-    "Not a medical device. A synthetic CT is not a planning CT until the department's own acceptance test says so."
-)
 MODEL_ATTRIBUTE = "MRtoCT.Model"
 SOURCE_ATTRIBUTE = "MRtoCT.SourceVolume"
 _HOUNSFIELD_UNITS = ("[hnsf'U]", "UCUM", "Hounsfield unit")

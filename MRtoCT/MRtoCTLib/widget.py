@@ -10,6 +10,8 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
+from decnn import NOTICE
+
 from . import dependencies, review, volumes
 from .logic import MRtoCTLogic
 from .parameters import MRtoCTParameterNode
@@ -35,7 +37,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(panel)
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
-        self.ui.noticeLabel.text = volumes.NOTICE
+        self.ui.noticeLabel.text = NOTICE
         self.logic = MRtoCTLogic()
         self._fillModels()
         self._fillDevices([])

@@ -5,3 +5,6 @@ Importing this package is cheap; torch is imported only by the modules that comp
 """
 
 __version__ = "0.1.0"
+
+NOTICE = "Not a medical device. A synthetic CT is not a planning CT until the department's own acceptance test says so."
+"""Stands wherever a result is shown."""

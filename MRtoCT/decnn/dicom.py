@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from decnn import __version__
+from decnn import NOTICE, __version__
 from decnn.dicom_source import Source, import_pydicom
 from decnn.errors import InputError, SetupError
 from decnn.findings import Finding
 from decnn.grid import AIR_HU, SPACING_MM, canonical_grid
 from decnn.images import read_image, same_grid, umask
-from decnn.provenance import NOTICE, Maker
+from decnn.provenance import Maker
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset

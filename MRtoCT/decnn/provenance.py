@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 import SimpleITK as sitk
 
-from decnn import __version__
+from decnn import NOTICE, __version__
 from decnn.errors import InputError
-
-NOTICE = "Not a medical device. A synthetic CT is not a planning CT until the department's own acceptance test says so."
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from pydicom.uid import MRImageStorage
 
 import dicom_judge
 from conftest import engine_environment
-from decnn import __version__
+from decnn import NOTICE, __version__
 from decnn.dicom import LABEL, check_output_folder, export_series, prepare_ct
 from decnn.dicom_source import COPIED_TAGS, Source, read_source
 from decnn.errors import Cancelled, InputError, SetupError
 from decnn.images import read_image, same_grid
-from decnn.provenance import NOTICE, Maker, maker_of, sign
+from decnn.provenance import Maker, maker_of, sign
 from dicom_phantom import FRAME, SAGITTAL, SERIES, STUDY, make_ct, write_mr
 from test_command_line import Engine, events
 

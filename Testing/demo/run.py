@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import slicer
 
+from decnn import NOTICE
 from decnn.images import read_image
 from demo.files import read_volume, write_volume
 from demo.overview import write_overview
 from demo.sources import DemoError, Source
 from demo.summary import head_of, tissue_figures
 from MRtoCTLib.logic import MRtoCTLogic
-from MRtoCTLib.volumes import NOTICE
 from peak_memory import peak_memory_of_children_mb
 
 CT_FILE, PICTURE_FILE, SUMMARY_FILE = "synthetic_ct.nrrd", "overview.png", "summary.json"
