@@ -54,7 +54,7 @@ def colin27(cache: Path) -> Source:
         cache / "colin27.nii.gz",
         "Colin27",
         "Colin27 is the average of 27 scans of one head and ends at the skull base: smoother than a patient's T1, "
-        "and without jaw and neck. The bundled model was trained on this head, too: this shows the way, and no accuracy.",
+        "and without jaw and neck. The bundled model was trained on it, too: this shows the way, and no accuracy.",
     )
     if source.path.exists():
         return source
