@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from decnn import catalog
+from decnn.errors import InputError
 
 from . import dependencies, review
 from .errors import SynthesisError
@@ -17,6 +19,7 @@ from .synthesis import State, Synthesis
 from .worker import EngineProcess, engineCommand
 
 _POLL_MILLISECONDS = 50
+_MODEL_CARD = "MODEL_CARD.md"
 
 
 class MRtoCTLogic(ScriptedLoadableModuleLogic):
@@ -42,6 +45,18 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
     def modelNames() -> list[str]:
         """Names of the bundled models, the default one first."""
         return catalog.available_models()
+
+    @staticmethod
+    def modelCard(model: str) -> Path | None:
+        """The file that tells what a model was trained on and where it fails; None if it has none.
+
+        model: name of a bundled model, or path of a model's folder; "" for the default one.
+        """
+        try:
+            card = catalog.model_folder(model or catalog.DEFAULT_MODEL) / _MODEL_CARD
+        except InputError:  # there is no such model
+            return None
+        return card if card.is_file() else None
 
     def synthesize(
         self,

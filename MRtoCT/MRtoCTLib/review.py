@@ -1,26 +1,48 @@
 """How the CT is looked at: its window, and its place over the MR in the slice views."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import slicer
 
-# Slicer's own preset CT-Bone (Modules/Loadable/Volumes/Resources/VolumeDisplayPresets.json), in HU.
-_BONE_PRESET, _BONE_WINDOW, _BONE_LEVEL = "CT_BONE", 1000, 400
+from . import layouts
 
 
-def applyBonePreset(ctNode: Any) -> None:
-    """Show the CT with Slicer's preset CT-Bone."""
-    displayNode = ctNode.GetDisplayNode()
-    volumes = getattr(getattr(slicer, "modules", None), "volumes", None)
-    if volumes is not None and volumes.logic().ApplyVolumeDisplayPreset(displayNode, _BONE_PRESET):
-        return
-    # Without the Volumes module (slicer-core) there is no file of presets.
-    displayNode.AutoWindowLevelOff()
-    displayNode.SetWindowLevel(_BONE_WINDOW, _BONE_LEVEL)
+class Window(NamedTuple):
+    """Width and centre of the grey scale, in HU."""
+
+    width: float
+    level: float
+
+
+# The first three are Slicer's own CT-Bone, CT-Brain and CT-Abdomen (VolumeDisplayPresets.json of its module Volumes);
+# the last one is that of the figures of the SynthRAD challenges, from air to dense bone.
+PRESETS = {
+    "bone": Window(1000, 400),
+    "brain": Window(100, 50),
+    "soft-tissue": Window(350, 40),
+    "synthrad": Window(2500, 200),
+}
+DEFAULT_PRESET = "bone"
+
+
+def applyPreset(ctNode: Any, name: str) -> None:
+    """Show the CT in one of the PRESETS, in grey."""
+    display = ctNode.GetDisplayNode()
+    with slicer.util.NodeModify(display):
+        display.AutoWindowLevelOff()
+        display.SetWindowLevel(*PRESETS[name])
+        display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+
+
+def presetOf(ctNode: Any) -> str | None:
+    """Which of the PRESETS the CT is shown in; None if in none, such as after the window was dragged by mouse."""
+    display = ctNode.GetDisplayNode()
+    window = (display.GetWindow(), display.GetLevel())
+    return next((name for name, preset in PRESETS.items() if preset == window), None)
 
 
 def showOverlay(mrNode: Any, ctNode: Any, opacity: float) -> None:
-    """Show the CT over the MR in all slice views. opacity of the CT: 0..1."""
+    """Show the CT over the MR in all slice views but those side by side. opacity of the CT: 0..1."""
     newlyShown = any(view.GetBackgroundVolumeID() != mrNode.GetID() for view in _sliceViews())
     slicer.util.setSliceViewerLayers(
         background=mrNode,
@@ -28,6 +50,7 @@ def showOverlay(mrNode: Any, ctNode: Any, opacity: float) -> None:
         foregroundOpacity=opacity,
         fit=newlyShown and hasattr(slicer, "app"),
     )
+    layouts.fillCompareViews(mrNode, ctNode)  # they were given the overlay too
 
 
 def isOverlaid(ctNode: Any) -> bool:
@@ -43,4 +66,5 @@ def setOverlayOpacity(ctNode: Any, opacity: float) -> None:
 
 
 def _sliceViews() -> list[Any]:
-    return slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    return [view for view in views if not layouts.isCompareView(view)]

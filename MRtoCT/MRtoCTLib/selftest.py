@@ -14,7 +14,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from decnn import NOTICE
 
-from . import volumes
+from . import layouts, volumes
 from .errors import SynthesisCancelled, SynthesisError
 from .logic import MRtoCTLogic
 from .synthesis import State, Synthesis
@@ -33,6 +33,7 @@ _ACTOR = """
         time.sleep(600)
     if role == "make":
         import SimpleITK as sitk
+        say(event="finding", severity="warning", code="acted", message="This head is acted.")
         sitk.WriteImage(sitk.Cast(sitk.ReadImage(mr) * 0 - 1000, sitk.sitkInt16), ct)
         say(event="result", output=ct, model="actor", model_version="1", weights_sha256="0" * 64,
             decnn_version="0", device="cpu", seconds=1.0, findings=[])
@@ -102,7 +103,7 @@ class MRtoCTTest(ScriptedLoadableModuleTest):
         self.assertEqual(ct.GetAttribute("MRtoCT.Notice"), NOTICE)
         self.assertGreater(len(set(stages)), 3)
         self.assertEqual(fractions, sorted(fractions))
-        for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        for view in self.overlayViews():
             self.assertEqual(view.GetBackgroundVolumeID(), mr.GetID())
             self.assertEqual(view.GetForegroundVolumeID(), ct.GetID())
             self.assertEqual(view.GetForegroundOpacity(), 0.5)
@@ -223,14 +224,53 @@ class MRtoCTTest(ScriptedLoadableModuleTest):
             button.click()
             self.assertTrue(self.waitFor(lambda: panel.ui.outputSelector.currentNode() is not None))
             self.assertEqual(panel.ui.outputSelector.currentNode().GetName(), "Head T1 sCT")
+            self.assertEqual(panel.ui.findingsLabel.text, "This head is acted.")
             panel.ui.overlaySlider.value = 0.25
-            for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+            for view in self.overlayViews():
                 self.assertEqual(view.GetForegroundOpacity(), 0.25)
+            self.reviewIn(panel)
         finally:
             panel.logic.engine = engine
             panel.logic.cancel()
             if not representation.isEntered:
                 panel.exit()
+
+    def reviewIn(self, panel: Any) -> None:
+        """Change the window and the layout in the panel, as far as there are views; then leave all as it was."""
+        ct = panel.ui.outputSelector.currentNode()
+        selector = panel.ui.presetSelector
+        selector.currentIndex = selector.findData("brain")
+        self.assertEqual((ct.GetDisplayNode().GetWindow(), ct.GetDisplayNode().GetLevel()), (100, 50))
+        selector = panel.ui.layoutSelector
+        if selector.count == 0:
+            self.delayDisplay("No views: layouts are not tested")
+            return
+        layoutNode = layouts.Layouts.node()
+        before = layoutNode.GetViewArrangement()
+        selector.currentIndex = selector.findData(layouts.COMPARE)
+        self.process()
+        shown = {layouts.MR_VIEW: panel.ui.inputSelector.currentNode(), layouts.CT_VIEW: ct}
+        for name, volume in shown.items():
+            view = slicer.util.getNode(f"vtkMRMLSliceCompositeNode{name}")
+            self.assertEqual(view.GetBackgroundVolumeID(), volume.GetID())
+            self.assertTrue(view.GetLinkedControl())
+        fieldsOfView = [slicer.util.getNode(f"vtkMRMLSliceNode{name}").GetFieldOfView() for name in shown]
+        np.testing.assert_allclose(*fieldsOfView, rtol=0.05)
+        self.delayDisplay("MR and CT side by side")
+        if selector.findData(layouts.BONE_3D) >= 0:
+            selector.currentIndex = selector.findData(layouts.BONE_3D)
+            self.process()
+            rendering = slicer.modules.volumerendering.logic().GetFirstVolumeRenderingDisplayNode(ct)
+            self.assertTrue(rendering.GetVisibility())
+            self.delayDisplay("Bone in 3D")
+        selector.currentIndex = selector.findData(layouts.SLICERS_OWN)
+        self.assertEqual(layoutNode.GetViewArrangement(), before)
+
+    @staticmethod
+    def overlayViews() -> list[Any]:
+        """Slicer's own slice views, not those side by side."""
+        views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        return [view for view in views if not layouts.isCompareView(view)]
 
     def addHead(
         self,

@@ -19,6 +19,8 @@ from .worker import EngineProcess
 from .workspace import Workspace
 
 _LOG_LINES_OF_AN_ERROR = 30
+# Only after this much work does the speed so far say something about the rest: the start is not like what follows.
+_FRACTION_THAT_TELLS, _SECONDS_THAT_TELL = 0.1, 3.0
 
 
 class State(enum.Enum):
@@ -36,9 +38,10 @@ class Synthesis:
 
     Only one can run at a time in the application: ``Synthesis.current``.
 
-    state, fraction (0..1), stage (text): the progress. findings: what the engine found about the MR (dicts with
-    severity, code, message). outputNode: the CT, once DONE. error: why there is none, once FAILED or CANCELLED.
-    onChanged: called with this object whenever one of these changes. onLog: called with each line of the engine's log.
+    mrNode, model, device: as asked for. state, fraction (0..1), stage (text): the progress. findings: what the engine
+    found about the MR (dicts with severity, code, message). outputNode: the CT, once DONE. error: why there is none,
+    once FAILED or CANCELLED. onChanged: called with this object whenever one of these changes. onLog: called with each
+    line of the engine's log.
     """
 
     current: "Synthesis | None" = None
@@ -60,6 +63,8 @@ class Synthesis:
             raise SynthesisError(problem)
         self.mrNode = mrNode
         self.outputNode: Any = None
+        self.model = model
+        self.device = device
         self.state = State.RUNNING
         self.fraction = 0.0
         self.stage = _("Starting")
@@ -95,6 +100,14 @@ class Synthesis:
     def secondsElapsed(self) -> float:
         """Time since the start, in seconds."""
         return time.monotonic() - self._started
+
+    @property
+    def secondsLeft(self) -> float | None:
+        """Time to the end, in seconds, if it goes on as until now; None while too little is done to tell."""
+        elapsed = self.secondsElapsed
+        if self.fraction <= _FRACTION_THAT_TELLS or elapsed < _SECONDS_THAT_TELL:
+            return None
+        return elapsed * (1 - self.fraction) / self.fraction
 
     def poll(self) -> bool:
         """Take in what the engine said. True once all is over and the CT, if there is one, is in the scene."""
@@ -180,7 +193,7 @@ class Synthesis:
             raise SynthesisError(message, "\n".join(self._lastLog))
         voxels = volumes.readVoxels(self.workspace.path / "ct.nrrd")
         self.outputNode = volumes.putCt(voxels, self.mrNode, self._wantedOutputNode, self._provenance())
-        review.applyBonePreset(self.outputNode)
+        review.applyPreset(self.outputNode, review.DEFAULT_PRESET)
         self.fraction = 1.0
         self._end(State.DONE, None)
 

@@ -12,9 +12,10 @@ from slicer.util import VTKObservationMixin
 
 from decnn import NOTICE
 
-from . import dependencies, review, volumes
+from . import dependencies, review, timing, volumes
 from .logic import MRtoCTLogic
 from .parameters import MRtoCTParameterNode
+from .reviewpanel import ReviewPanel
 from .synthesis import State, Synthesis
 
 
@@ -25,6 +26,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic: MRtoCTLogic | None = None  # there from setup() to cleanup()
         self._parameterNode: MRtoCTParameterNode | None = None
         self._guiTag: int | None = None
+        self._reviewPanel: ReviewPanel | None = None  # from setup() on
         self._synthesis: Synthesis | None = None
         self._status = ""
         self._devicesAsked = False
@@ -41,11 +43,13 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = MRtoCTLogic()
         self._fillModels()
         self._fillDevices([])
+        self._reviewPanel = ReviewPanel(self.ui)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         self.ui.synthesizeButton.connect("clicked(bool)", self.onSynthesizeButton)
+        self.ui.modelCardButton.connect("clicked(bool)", self.onModelCardButton)
         self.ui.modelSelector.connect("currentIndexChanged(int)", self.onModelSelected)
         self.ui.deviceSelector.connect("currentIndexChanged(int)", self.onDeviceSelected)
         self.initializeParameterNode()
@@ -55,6 +59,8 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         logic, self.logic = self.logic, None
         self.setParameterNode(None)
         self.removeObservers()
+        if self._reviewPanel is not None:
+            self._reviewPanel.cleanup()
         if logic is not None:
             logic.cleanup()
 
@@ -105,6 +111,11 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is not None and index >= 0:
             self._parameterNode.model = self.ui.modelSelector.itemData(index)
 
+    def onModelCardButton(self, checked: bool = False) -> None:
+        card = self.logic.modelCard(self._parameterNode.model)
+        if card is not None and not qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(card))):
+            slicer.util.errorDisplay(_("No program opens the model's card: read the file {path}.").format(path=card))
+
     def onDeviceSelected(self, index: int) -> None:
         if self._parameterNode is not None and index >= 0:
             self._parameterNode.device = self.ui.deviceSelector.itemData(index)
@@ -137,6 +148,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._synthesis = synthesis
         if synthesis.state is State.DONE:
             self._status = self._reportOf(synthesis)
+            self._rememberTiming(synthesis)
             self.logic.getParameterNode().outputVolume = synthesis.outputNode
         elif not synthesis.isRunning:
             self._status = str(synthesis.error)
@@ -147,10 +159,12 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     @staticmethod
     def _reportOf(synthesis: Synthesis) -> str:
-        report = _("'{name}' was made in {seconds:.0f} s on {device}.").format(
+        return _("'{name}' was made in {seconds:.0f} s on {device}.").format(
             name=synthesis.outputNode.GetName(), seconds=synthesis.facts["seconds"], device=synthesis.facts["device"]
         )
-        return "\n".join([report, *(str(finding.get("message", "")) for finding in synthesis.findings)])
+
+    def _rememberTiming(self, synthesis: Synthesis) -> None:
+        timing.remember(synthesis.mrNode, synthesis.model or "", synthesis.device, synthesis.secondsElapsed)
 
     def _onParametersModified(self, caller: Any = None, event: str = "") -> None:
         parameters = self._parameterNode
@@ -162,6 +176,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.outputSelector.baseName = volumes.outputName(mrNode)
         if ctNode is not None:
             review.setOverlayOpacity(ctNode, parameters.overlayOpacity)
+        self._reviewPanel.setVolumes(mrNode, ctNode)
         _select(self.ui.modelSelector, parameters.model)
         _select(self.ui.deviceSelector, parameters.device)
         self._show()
@@ -201,6 +216,46 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             parameters.outputVolume, parameters.inputVolume
         )
 
+    @staticmethod
+    def _stageOf(synthesis: Synthesis) -> str:
+        """What is being done, and for how long still, as far as that can be told."""
+        left = synthesis.secondsLeft
+        if synthesis.state is State.CANCELLING or left is None or left < 1:
+            return synthesis.stage
+        return _("{stage}, {time} left").format(stage=synthesis.stage, time=timing.about(left))
+
+    def _lastStatus(self) -> str:
+        """What came of the last synthesis; "" once another MR is selected."""
+        mrNode = self._parameterNode.inputVolume if self._parameterNode is not None else None
+        isOfAnother = mrNode is not None and self._synthesis is not None and self._synthesis.mrNode is not mrNode
+        return "" if isOfAnother else self._status
+
+    def _expectation(self) -> str:
+        """How long the synthesis will take, as a sentence; "" if that is not known."""
+        parameters = self._parameterNode
+        seconds = timing.expectedSeconds(parameters.inputVolume, parameters.model, parameters.device)
+        if seconds is None:
+            return ""
+        return _("The synthesis will take {time} on this machine.").format(time=timing.about(seconds))
+
+    def _findings(self) -> list[str]:
+        """Sentences on the selected MR: what the engine has to say about it. What blocks is shown as the error."""
+        synthesis = self._synthesis
+        mrNode = self._parameterNode.inputVolume if self._parameterNode is not None else None
+        if synthesis is None or synthesis.mrNode is not mrNode:
+            return []
+        return [finding["message"] for finding in synthesis.findings if finding["severity"] == "warning"]
+
+    def _showModelCard(self) -> None:
+        model = self._parameterNode.model if self._parameterNode is not None else ""
+        hasCard = self.logic.modelCard(model) is not None
+        self.ui.modelCardButton.enabled = hasCard
+        self.ui.modelCardButton.toolTip = (
+            _("Open the model's card: what the model was trained on, how good it is, and where it fails.")
+            if hasCard
+            else _("This model has no card.")
+        )
+
     def _show(self) -> None:
         """Bring button, progress and status up to date."""
         synthesis = self._synthesis
@@ -221,11 +276,15 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.progressBar.visible = running
         self.ui.progressBar.value = round(100 * synthesis.fraction) if running else 0
         if running:
-            self.ui.statusLabel.text = synthesis.stage
+            self.ui.statusLabel.text = self._stageOf(synthesis)
         elif not self._torchInstalled:
             self.ui.statusLabel.text = _("PyTorch is not installed: a click on 'Synthesize CT' offers to install it.")
         else:
-            self.ui.statusLabel.text = self._status or problem
+            self.ui.statusLabel.text = self._lastStatus() or problem or self._expectation()
+        findings = self._findings()
+        self.ui.findingsLabel.text = "\n".join(findings)
+        self.ui.findingsLabel.visible = bool(findings)
+        self._showModelCard()
         ctNode = self._parameterNode.outputVolume if self._parameterNode is not None else None
         self.ui.overlaySlider.enabled = ctNode is not None and review.isOverlaid(ctNode)
 

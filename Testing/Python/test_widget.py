@@ -4,92 +4,37 @@ import logging
 import sys
 import time
 import types
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import fake_engine
-import host
+from panel import add_mr, open_panel  # isort: skip  (it makes qt and slicer.app)
 
-host.start_gui()
+import qt
+import slicer
 
-import qt  # noqa: E402
-import slicer  # noqa: E402
-
-from host import application  # noqa: E402
-
-MODULE = Path(__file__).resolve().parents[2] / "MRtoCT" / "MRtoCT.py"
 CONTROLS = (
     "inputSelector",
     "outputSelector",
     "modelSelector",
+    "modelCardButton",
     "deviceSelector",
     "synthesizeButton",
     "progressBar",
     "statusLabel",
     "logTextEdit",
     "overlaySlider",
+    "presetSelector",
+    "layoutSelector",
+    "findingsLabel",
 )
-
-
-class Panel:
-    """The panel as a user has it: opened, with a hand on its controls."""
-
-    def __init__(self) -> None:
-        slicer.mrmlScene.Clear()
-        self.module = application.load_module(MODULE)
-        self.view = self.module.widgetRepresentation()
-        self.view.resize(400, 600)
-        self.view.show()
-        self.widget.logic.engine = fake_engine.command("make")
-        self.view.enter()
-
-    @property
-    def widget(self):
-        return slicer.util.getModuleWidget("MRtoCT")
-
-    @property
-    def ui(self):
-        return self.widget.ui
-
-    @property
-    def parameters(self):
-        return self.widget.logic.getParameterNode()
-
-    def play(self, role: str) -> None:
-        self.widget.logic.engine = fake_engine.command(role)
-
-    def click(self) -> None:
-        self.ui.synthesizeButton.click()
-
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, (self.ui.synthesizeButton.text, self.ui.statusLabel.text)
-            slicer.app.processEvents()
-            time.sleep(0.01)
-
-    def wait_until_idle(self, seconds: float = 20.0) -> None:
-        self.wait_for(lambda: not self.widget.logic.isRunning, seconds)
-
-    def picture(self, path: Path):
-        """Save the panel as a PNG; returns its pixels."""
-        slicer.app.processEvents()
-        image = self.view.grab().toImage()
-        assert image.save(str(path))
-        image = image.convertToFormat(image.Format.Format_RGB888)
-        array = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
-        return array[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
 
 
 @pytest.fixture
 def panel():
-    panel = Panel()
-    yield panel
-    panel.widget.cleanup()
-    assert not slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode") > 1
+    with open_panel() as panel:
+        yield panel
 
 
 @pytest.fixture
@@ -98,10 +43,6 @@ def mr(panel):
     node = add_mr("Head T1")
     panel.wait_for(lambda: panel.ui.inputSelector.currentNode() is node)
     return node
-
-
-def add_mr(name: str):
-    return slicer.util.addVolumeFromArray(np.ones((4, 5, 6), np.float32), name=name)
 
 
 def test_what_slicer_lists(panel) -> None:
@@ -154,7 +95,7 @@ def test_click_progress_result(panel, mr, tmp_path) -> None:
     assert ct.GetName() == "Head T1 sCT"
     assert panel.parameters.outputVolume is ct
     assert panel.ui.statusLabel.text.startswith("'Head T1 sCT' was made in 1 s on cpu.")
-    assert "The slices are thick." in panel.ui.statusLabel.text
+    assert panel.ui.findingsLabel.text == "The slices are thick."
     assert "Acting" in panel.ui.logTextEdit.plainText
     assert panel.ui.synthesizeButton.text == "Synthesize CT"
     assert not panel.ui.progressBar.visible
@@ -341,3 +282,60 @@ def test_the_pytorch_extension_is_asked(panel, monkeypatch, answer, said) -> Non
     else:
         dependencies.installTorch()
     assert asked == ([] if isinstance(answer, ImportError) else [(True, ">=2.1")])
+
+
+def test_findings_belong_to_their_mr(panel, mr) -> None:
+    """They are shown apart from the status, and only as long as the MR is selected that they are about."""
+    assert not panel.ui.findingsLabel.visible
+    panel.click()
+    panel.wait_until_idle()
+    assert panel.ui.findingsLabel.visible
+    assert "thick" not in panel.ui.statusLabel.text
+    panel.ui.inputSelector.setCurrentNode(add_mr("Other T1"))
+    assert (panel.ui.findingsLabel.visible, panel.ui.findingsLabel.text) == (False, "")
+    assert "was made" not in panel.ui.statusLabel.text
+
+
+def test_the_time_left_is_told_once_it_can_be(panel, mr) -> None:
+    panel.play("hang")
+    panel.click()
+    panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
+    synthesis = panel.widget._synthesis
+    assert synthesis.secondsLeft is None  # no three seconds yet
+    synthesis._started -= 40.0
+    assert synthesis.secondsLeft == pytest.approx(120, abs=20)  # a quarter took 40 s
+    panel.widget._show()
+    assert panel.ui.statusLabel.text == "Acting, about 2 min left"
+    synthesis.fraction = 0.1
+    assert synthesis.secondsLeft is None
+    panel.click()
+    panel.wait_until_idle(2.0)
+
+
+def test_the_time_it_takes_is_told_before_the_click(panel, mr) -> None:
+    slicer.app.userSettings().clear()
+    panel.widget._show()
+    assert panel.ui.statusLabel.text == ""
+    panel.click()
+    panel.wait_until_idle()
+    panel.ui.inputSelector.setCurrentNode(add_mr("Other T1"))
+    assert panel.ui.statusLabel.text == "The synthesis will take about 1 s on this machine."
+    panel.ui.deviceSelector.currentIndex = 1  # of which there is no experience
+    assert panel.ui.statusLabel.text == ""
+
+
+def test_the_card_of_the_model_is_one_click_away(panel, mr, tmp_path, monkeypatch) -> None:
+    opened = []
+    monkeypatch.setattr(qt.QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()) or True)
+    button = panel.ui.modelCardButton
+    (tmp_path / "model.json").write_text("{}")
+    panel.parameters.model = str(tmp_path)
+    assert (button.enabled, button.toolTip) == (False, "This model has no card.")
+    (tmp_path / "MODEL_CARD.md").write_text("# Card")
+    panel.view.exit()
+    panel.view.enter()
+    assert button.enabled
+    button.click()
+    assert [Path(path) for path in opened] == [tmp_path / "MODEL_CARD.md"]
+    panel.parameters.model = str(tmp_path / "gone")
+    assert not button.enabled

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+import tempfile
 import types
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ class Application:
         self._application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
         self._application.setStyle("Fusion")
         self._modules = ModuleManager()
+        self._layouts = LayoutManager(scene.add_views(slicer.mrmlScene))
+        self._folder = tempfile.TemporaryDirectory(prefix="MRtoCT-host-")
+        self._settings = QtCore.QSettings(os.path.join(self._folder.name, "Slicer.ini"), QtCore.QSettings.IniFormat)
 
     def testingEnabled(self) -> bool:
         return True
@@ -38,14 +42,36 @@ class Application:
     def moduleManager(self) -> "ModuleManager":
         return self._modules
 
-    def layoutManager(self) -> None:
-        """As in Slicer with --no-main-window: there is none."""
+    def layoutManager(self) -> "LayoutManager":
+        return self._layouts
+
+    def applicationLogic(self) -> slicer.vtkSlicerApplicationLogic:
+        return scene.application_logic()
+
+    def userSettings(self) -> QtCore.QSettings:
+        """Settings of this process only: no user's own are read or changed."""
+        return self._settings
 
     def setOverrideCursor(self, cursor: Any) -> None:
         self._application.setOverrideCursor(cursor)
 
     def restoreOverrideCursor(self) -> None:
         self._application.restoreOverrideCursor()
+
+
+class LayoutManager:
+    """What stands for the views: the real logics of layout and slices, and no widget that draws."""
+
+    threeDViewCount = 0
+
+    def __init__(self, logic: slicer.vtkMRMLLayoutLogic) -> None:
+        self._logic = logic
+
+    def layoutLogic(self) -> slicer.vtkMRMLLayoutLogic:
+        return self._logic
+
+    def mrmlSliceLogics(self) -> Any:
+        return scene.application_logic().GetSliceLogics()
 
 
 class ModuleManager:
@@ -142,7 +168,6 @@ def start() -> None:
     slicer.qSlicerScriptedLoadableModuleWidget = qSlicerScriptedLoadableModuleWidget
     slicer.modules = types.SimpleNamespace()
     slicer.app = Application()
-    scene.add_slice_views(slicer.mrmlScene)
 
 
 def load_module(path: Path) -> ModuleRecord:

@@ -26,13 +26,35 @@ def new_scene() -> slicer.vtkMRMLScene:
     return scene
 
 
-def add_slice_views(scene: slicer.vtkMRMLScene, names: tuple[str, ...] = ("Red", "Yellow", "Green")) -> None:
-    """Add the nodes of slice views, as a layout does: a slice node and a composite node each."""
-    for name in names:
-        for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
-            node = scene.CreateNodeByClass(kind)
-            node.UnRegister(None)
-            node.SetLayoutName(name)
-            node.SetSingletonTag(name)
-            node.SetName(name)
-            scene.AddNode(node)
+def application_logic() -> slicer.vtkSlicerApplicationLogic:
+    """The logic of the scene that new_scene() made last."""
+    return _logics[-1]
+
+
+def add_views(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLLayoutLogic:
+    """Add the nodes of views as layouts ask for them, by Slicer's real layout logic and a real slice logic per view.
+
+    Not the views themselves: nothing is drawn. Returns the layout logic.
+    """
+    application = application_logic()
+    slice_logics = vtk.vtkCollection()
+    application.SetSliceLogics(slice_logics)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def on_node_added(caller, event, node):
+        if node.IsA("vtkMRMLSliceNode"):
+            logic = slicer.vtkMRMLSliceLogic()  # it adds the view's composite node
+            logic.SetMRMLApplicationLogic(application)
+            logic.SetMRMLScene(caller)
+            logic.SetSliceNode(node)
+            slice_logics.AddItem(logic)
+
+    scene.AddObserver(scene.NodeAddedEvent, on_node_added)
+    crosshair = scene.CreateNodeByClass("vtkMRMLCrosshairNode")
+    crosshair.UnRegister(None)
+    crosshair.SetSingletonTag("default")
+    scene.AddNode(crosshair)
+    layout = slicer.vtkMRMLLayoutLogic()
+    layout.SetMRMLScene(scene)
+    layout.GetLayoutNode().SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    return layout

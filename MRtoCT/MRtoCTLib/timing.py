@@ -1,0 +1,45 @@
+"""How long a synthesis takes on this machine: learned from the last one, kept in the application's settings.
+
+Kept are numbers only, by the name of a bundled model and of a device: nothing about a patient, no path.
+"""
+
+from typing import Any
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from decnn import catalog
+
+
+def remember(mrNode: Any, model: str, device: str, seconds: float) -> None:
+    """Keep how long the synthesis of this MR took. model and device: as they were asked for ("" for the default)."""
+    key = _key(model, device)
+    if key:
+        slicer.app.userSettings().setValue(key, seconds / _litres(mrNode))
+
+
+def expectedSeconds(mrNode: Any, model: str, device: str) -> float | None:
+    """How long the synthesis of this MR will take, in seconds; None if there is no experience yet."""
+    key = _key(model, device)
+    secondsPerLitre = slicer.app.userSettings().value(key) if key else None
+    return float(secondsPerLitre) * _litres(mrNode) if secondsPerLitre is not None else None
+
+
+def about(seconds: float) -> str:
+    """A time for people, no more exact than an estimate is."""
+    if seconds >= 90:
+        return _("about {minutes} min").format(minutes=round(seconds / 60))
+    rounded = 5 * round(seconds / 5) if seconds > 12 else max(1, round(seconds))
+    return _("about {seconds} s").format(seconds=rounded)
+
+
+def _key(model: str, device: str) -> str:
+    """The name of the setting; "" for a model that is not bundled, whose name would be a path."""
+    name = model or catalog.DEFAULT_MODEL
+    return f"MRtoCT/SecondsPerLitre/{name}/{device}" if name in catalog.available_models() else ""
+
+
+def _litres(node: Any) -> float:
+    """The volume of space that an image covers: it is what the engine works through, at 1 mm whatever the voxels."""
+    return float(np.prod(node.GetSpacing()) * np.prod(node.GetImageData().GetDimensions())) / 1e6
