@@ -9,7 +9,7 @@ import slicer
 
 from .volumes import MODEL_ATTRIBUTE
 
-SLICERS_OWN, COMPARE, BONE_3D = "", "compare", "bone-3d"
+SLICERS_OWN, COMPARE, BONE_3D = "slicer", "compare", "bone-3d"
 MR_VIEW, CT_VIEW = "MRtoCT-MR", "MRtoCT-CT"
 
 # Slicer's own layouts have numbers below 100; above, each extension takes what it likes.

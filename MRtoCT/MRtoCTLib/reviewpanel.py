@@ -54,7 +54,8 @@ class ReviewPanel(VTKObservationMixin):
                 self.addObserver(ctNode, event, self.onDisplayModified)
         if (mrNode, ctNode) != (self._mrNode, self._ctNode):
             self._mrNode, self._ctNode = mrNode, ctNode
-            self._updateLayout()
+            self._layouts.update(mrNode, ctNode)
+            self._fitSoon()
         self._show()
 
     def cleanup(self) -> None:
@@ -68,7 +69,7 @@ class ReviewPanel(VTKObservationMixin):
     def onLayoutSelected(self, index: int) -> None:
         if index >= 0:
             self._layouts.show(self.ui.layoutSelector.itemData(index), self._mrNode, self._ctNode)
-            self._updateLayout()
+            self._fitSoon()
 
     def onLayoutModified(self, caller: Any, event: str) -> None:
         """The layout was changed here, or by Slicer's own menu."""
@@ -78,8 +79,8 @@ class ReviewPanel(VTKObservationMixin):
     def onDisplayModified(self, caller: Any, event: str) -> None:
         self._show()
 
-    def _updateLayout(self) -> None:
-        self._layouts.update(self._mrNode, self._ctNode)
+    def _fitSoon(self) -> None:
+        """Show the whole volumes side by side, if they are."""
         if self._layouts.shown() == layouts.COMPARE:
             qt.QTimer.singleShot(0, layouts.fitCompareViews)  # a new view has its size only then
 

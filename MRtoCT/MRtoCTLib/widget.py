@@ -82,6 +82,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller: Any, event: str) -> None:
         self.setParameterNode(None)
+        self._reviewPanel.setVolumes(None, None)  # do not hold on to a patient
 
     def onSceneEndClose(self, caller: Any, event: str) -> None:
         if self.parent.isEntered:
@@ -179,6 +180,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._reviewPanel.setVolumes(mrNode, ctNode)
         _select(self.ui.modelSelector, parameters.model)
         _select(self.ui.deviceSelector, parameters.device)
+        self._showModelCard()
         self._show()
 
     def _selectInput(self) -> None:
@@ -247,8 +249,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return [finding["message"] for finding in synthesis.findings if finding["severity"] == "warning"]
 
     def _showModelCard(self) -> None:
-        model = self._parameterNode.model if self._parameterNode is not None else ""
-        hasCard = self.logic.modelCard(model) is not None
+        hasCard = self.logic.modelCard(self._parameterNode.model) is not None
         self.ui.modelCardButton.enabled = hasCard
         self.ui.modelCardButton.toolTip = (
             _("Open the model's card: what the model was trained on, how good it is, and where it fails.")
@@ -284,7 +285,6 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         findings = self._findings()
         self.ui.findingsLabel.text = "\n".join(findings)
         self.ui.findingsLabel.visible = bool(findings)
-        self._showModelCard()
         ctNode = self._parameterNode.outputVolume if self._parameterNode is not None else None
         self.ui.overlaySlider.enabled = ctNode is not None and review.isOverlaid(ctNode)
 

@@ -104,6 +104,11 @@ def test_the_two_views_move_together(panel, ct) -> None:
     """Scrolling one, as the mouse does it, scrolls the other, and none of Slicer's own."""
     choose(panel.ui.layoutSelector, layouts.COMPARE)
     slicer.app.processEvents()
+    for name in (layouts.MR_VIEW, layouts.CT_VIEW):
+        slice_logic(name).GetSliceNode().SetFieldOfView(900, 900, 1)
+    choose(panel.ui.layoutSelector, layouts.SLICERS_OWN)
+    choose(panel.ui.layoutSelector, layouts.COMPARE)
+    slicer.app.processEvents()
     mr_view, ct_view, red = (slice_logic(name) for name in (layouts.MR_VIEW, layouts.CT_VIEW, "Red"))
     assert mr_view.GetSliceOffset() == ct_view.GetSliceOffset()
     assert mr_view.GetSliceNode().GetFieldOfView() == ct_view.GetSliceNode().GetFieldOfView()
@@ -134,6 +139,10 @@ def test_the_layout_is_changed_by_slicers_menu(panel, ct) -> None:
 def test_side_by_side_stays_so(panel, ct) -> None:
     """Neither the overlay of the next synthesis nor a volume loaded meanwhile gets into the two views."""
     choose(panel.ui.layoutSelector, layouts.COMPARE)
+    assert synthesized(panel) is ct  # once more, into the same volume
+    for name, volume in ((layouts.MR_VIEW, panel.ui.inputSelector.currentNode()), (layouts.CT_VIEW, ct)):
+        assert composite(name).GetBackgroundVolumeID() == volume.GetID()
+        assert composite(name).GetForegroundVolumeID() is None
     other = add_mr("Other T1")
     selection = slicer.app.applicationLogic().GetSelectionNode()
     selection.SetActiveVolumeID(other.GetID())
@@ -163,6 +172,13 @@ def test_the_scene_is_closed_side_by_side(panel, ct) -> None:
     assert composite(layouts.CT_VIEW).GetLinkedControl()
     choose(panel.ui.layoutSelector, layouts.SLICERS_OWN)
     assert arrangement() == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+
+
+def test_a_closed_scene_is_let_go_in_another_module_too(panel, ct) -> None:
+    panel.view.exit()
+    assert ct.GetReferenceCount() > 1
+    slicer.mrmlScene.Clear()
+    assert ct not in vars(panel.widget._reviewPanel).values()
 
 
 def test_the_module_is_reloaded_side_by_side(panel, ct) -> None:
