@@ -77,6 +77,8 @@ def open_panel() -> Iterator[Panel]:
         yield panel
     finally:
         panel.widget.cleanup()
+        for selector in (panel.ui.inputSelector, panel.ui.outputSelector):
+            selector.setMRMLScene(None)  # or each panel of the past would list the nodes of every later test
     assert not slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScriptedModuleNode") > 1
 
 
