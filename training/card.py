@@ -27,6 +27,8 @@ Trained on simulated pairs of these heads (see training/README.md):
 
 {heads}
 
+The weights are subject to the strictest of these terms: where a source asks for non-commercial research use, so do they.
+
 ## Figures
 
 Measured on heads that the model has not been trained on, by `python -m training evaluate`; stored in
@@ -37,6 +39,7 @@ Metrics follow SynthRAD2023 where the name says so; "tight" and "wide" are the b
 
 Where the reference is labels, bone Dice compares CT > 250 HU with the labels' bone, and the CT behind the other columns
 is drawn from the labels: its HU are assumed, not measured. Where the MR is simulated, the CT is a real one.
+
 **Not measured:** the error in HU on a T1 and a CT of one person (no such pair is among the data); the error in dose.
 
 ## Known limits

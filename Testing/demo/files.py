@@ -38,5 +38,6 @@ def write_volume(node: Any, path: Path) -> None:
     storage.UnRegister(None)
     storage.SetFileName(str(path))
     storage.SetUseCompression(True)
+    path.unlink(missing_ok=True)  # or Slicer reports at length that it replaces it
     if not storage.WriteData(node):
         raise DemoError(f"{path} could not be written: free disk space, or name another folder by --output.")
