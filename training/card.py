@@ -27,7 +27,7 @@ Trained on simulated pairs of these heads (see training/README.md):
 
 {heads}
 
-The weights are subject to the strictest of these terms: where a source asks for non-commercial research use, so do they.
+The weights are subject to the strictest of these terms: if a source asks for non-commercial research use, so do they.
 
 ## Figures
 
