@@ -4,6 +4,7 @@ import json
 import tomllib
 from pathlib import Path
 
+from decnn.errors import InputError
 from training.evaluate import table
 
 _SOURCES = Path(__file__).with_name("sources.toml")
@@ -61,12 +62,12 @@ def write_card(folder: Path, results: Path, limits: Path) -> Path:
         limits: Markdown list of known limits, seen in the model's pictures.
 
     Raises:
-        ValueError: the figures were measured with other weights.
+        InputError: the figures were measured with other weights.
     """
     spec = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     figures = json.loads(results.read_text(encoding="utf-8"))
     if figures["weights_sha256"] != spec["weights"]["sha256"]:
-        raise ValueError(f"The figures in {results} belong to other weights: run evaluate again.")
+        raise InputError(f"The figures in {results} belong to other weights: run evaluate again.")
     sources = tomllib.loads(_SOURCES.read_text(encoding="utf-8"))
     heads = "\n".join(
         f"- {name}: {sources[name]['use']}. Terms as found: {sources[name]['terms']}"

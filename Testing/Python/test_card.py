@@ -1,0 +1,32 @@
+"""The bundled model's card says what was measured with these very weights."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from decnn.catalog import DEFAULT_MODEL, MODELS_FOLDER
+from decnn.errors import InputError
+from training.card import write_card
+
+RESULTS = Path(__file__).resolve().parents[2] / "training/results"
+
+
+def test_the_card_is_what_the_stored_figures_make(tmp_path):
+    bundled = MODELS_FOLDER / DEFAULT_MODEL
+    (tmp_path / "model.json").write_bytes((bundled / "model.json").read_bytes())
+    results, limits = RESULTS / "first_model.json", RESULTS / "first_model_limits.md"
+    card = (
+        write_card(tmp_path, results, limits)
+        .read_text()
+        .replace(results.as_posix(), "training/results/first_model.json")
+    )
+    assert card == (bundled / "MODEL_CARD.md").read_text()
+
+
+def test_figures_of_other_weights_are_refused(tmp_path):
+    (tmp_path / "model.json").write_bytes((MODELS_FOLDER / DEFAULT_MODEL / "model.json").read_bytes())
+    figures = json.loads((RESULTS / "first_model.json").read_text()) | {"weights_sha256": "0" * 64}
+    (tmp_path / "results.json").write_text(json.dumps(figures))
+    with pytest.raises(InputError, match="other weights"):
+        write_card(tmp_path, tmp_path / "results.json", RESULTS / "first_model_limits.md")
