@@ -49,7 +49,16 @@ def add_views(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLLayoutLogic:
             logic.SetSliceNode(node)
             slice_logics.AddItem(logic)
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def on_node_about_to_be_removed(caller, event, node):
+        # A view goes with its slice node; its logic would add the node again.
+        for logic in [slice_logics.GetItemAsObject(index) for index in range(slice_logics.GetNumberOfItems())]:
+            if logic.GetSliceNode() is node:
+                slice_logics.RemoveItem(logic)
+                logic.SetMRMLScene(None)
+
     scene.AddObserver(scene.NodeAddedEvent, on_node_added)
+    scene.AddObserver(scene.NodeAboutToBeRemovedEvent, on_node_about_to_be_removed)
     crosshair = scene.CreateNodeByClass("vtkMRMLCrosshairNode")
     crosshair.UnRegister(None)
     crosshair.SetSingletonTag("default")
