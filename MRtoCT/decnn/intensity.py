@@ -4,6 +4,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.errors import InputError
+from decnn.morphology import dilate_by_two, erode, opening
 
 # A head with skin and skull has 3 to 6 litres; a cut field of view or a child less. Below this nothing is a head.
 _SMALLEST_HEAD_ML = 500.0
@@ -33,22 +34,18 @@ def head_mask(image: sitk.Image) -> sitk.Image:
         smooth, lowerThreshold=_tissue_threshold(sitk.GetArrayViewFromImage(smooth)), upperThreshold=1e38
     )
     # Opening cuts the bridges that noise or ghosts build to the head; on half the grid, where it costs an eighth.
-    coarse = sitk.BinaryMorphologicalOpening(
-        sitk.BinShrink(sitk.Cast(tissue, sitk.sitkFloat32), [2, 2, 2]) > 0.49, [1, 1, 1]
-    )
+    halved = sitk.BinShrink(sitk.Cast(tissue, sitk.sitkFloat32), [2, 2, 2]) > 0.49
+    coarse = _like(halved, opening(_array(halved)))
     # Closed before the largest component is taken: above the skull base, brain and scalp are two objects.
     radius = _CLOSING_RADIUS_MM // 2
-    padded = sitk.ConstantPad(sitk.Cast(coarse, sitk.sitkUInt8), [radius] * 3, [radius] * 3, 0)
+    padded = sitk.ConstantPad(coarse, [radius] * 3, [radius] * 3, 0)
     closed = sitk.BinaryMorphologicalClosing(padded, [radius] * 3, sitk.sitkBall)
     closed = _largest_component(sitk.Crop(closed, [radius] * 3, [radius] * 3))
-    filled = _fill_slices(sitk.GetArrayFromImage(closed).astype(bool))
-    coarse_mask = sitk.GetImageFromArray(filled.astype(np.uint8))
-    coarse_mask.CopyInformation(closed)
-    inside = sitk.Resample(coarse_mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    coarse_mask = _like(closed, _fill_slices(_array(closed)))
+    inside = _array(sitk.Resample(coarse_mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8))
     # The coarse mask knows the inside, the full grid the exact skin.
-    skin = sitk.And(tissue, sitk.BinaryDilate(inside, [2, 2, 2]))
-    mask = sitk.Or(skin, sitk.BinaryErode(inside, [1, 1, 1], sitk.sitkBall))
-    mask = _largest_component(sitk.BinaryMorphologicalOpening(mask, [1, 1, 1]))
+    skin = _array(tissue) & dilate_by_two(inside)
+    mask = _largest_component(_like(image, opening(skin | erode(inside))))
     volume_ml = float(sitk.GetArrayViewFromImage(mask).sum()) * float(np.prod(image.GetSpacing())) / 1000.0
     if volume_ml < _SMALLEST_HEAD_ML:
         raise InputError(
@@ -114,7 +111,20 @@ def _largest_component(binary: sitk.Image) -> sitk.Image:
 def _fill_slices(mask: np.ndarray) -> np.ndarray:
     """Fills what is enclosed in a slice of any of the three directions."""
     for axis in range(3):
-        slices = np.moveaxis(mask, axis, 0)
-        for plane in slices:
-            plane |= sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(plane.astype(np.uint8)))) > 0
+        # All slices in one picture, below each other, with an empty row between them: one call fills them all.
+        slices = np.pad(np.moveaxis(mask, axis, 0), ((0, 0), (0, 1), (0, 0))).astype(np.uint8)
+        picture = sitk.GetImageFromArray(slices.reshape(-1, slices.shape[2]))
+        filled = sitk.GetArrayFromImage(sitk.BinaryFillhole(picture)).reshape(slices.shape)
+        mask = np.moveaxis(filled[:, :-1] > 0, 0, axis)
     return mask
+
+
+def _array(binary: sitk.Image) -> np.ndarray:
+    return sitk.GetArrayFromImage(binary).astype(bool)
+
+
+def _like(image: sitk.Image, mask: np.ndarray) -> sitk.Image:
+    """A bool array as a uint8 image on the grid of ``image``."""
+    binary = sitk.GetImageFromArray(mask.astype(np.uint8))
+    binary.CopyInformation(image)
+    return binary
