@@ -104,13 +104,20 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--weights-sha256", help="SHA-256 of the model's weights, if the CT's file does not say")
     export.set_defaults(run=commands.export_dicom)
 
-    evaluate = verbs.add_parser("evaluate", parents=[common], help="compare a synthetic CT with a real one")
+    evaluate = verbs.add_parser("evaluate", parents=[common, news], help="compare a synthetic CT with a real one")
     evaluate.add_argument("ct", help="synthetic CT in HU")
-    evaluate.add_argument("reference", help="real CT in HU on the same grid")
+    evaluate.add_argument("reference", help="real CT in HU; on another grid only with --resample or --register")
     evaluate.add_argument(
         "--mask", help="where to compare; if not given, masks of the reference's body, tight and wide"
     )
-    evaluate.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    evaluate.add_argument("--resample", action="store_true", help="bring the reference to the grid of the synthetic CT")
+    evaluate.add_argument(
+        "--register",
+        metavar="MR",
+        help="register the reference rigidly to the MR that the synthetic CT was made from, then resample it",
+    )
+    evaluate.add_argument("--difference", metavar="FILE", help="write the volume synthetic - reference (int16, HU)")
+    evaluate.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
     evaluate.set_defaults(run=commands.evaluate)
 
     info = verbs.add_parser("info", parents=[common], help="version, models, devices")

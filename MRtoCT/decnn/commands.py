@@ -39,19 +39,36 @@ def synthesize(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
 
 
 def evaluate(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
-    from decnn.images import read_image
-    from decnn.metrics import evaluate as scores_of
-
     stop.listen()
-    mask = read_image(options.mask) if options.mask else None
-    scores = scores_of(read_image(options.ct), read_image(options.reference), mask)
+    tell = (lambda _fraction, _stage: None) if options.json else reporter.progress
+    tell(0.0, "Starting")
+    from decnn.comparison import compare
+    from decnn.images import check_output, read_image, write_image
+
+    output = None
+    inputs = [options.ct, options.reference, *(path for path in (options.mask, options.register) if path)]
+    if options.difference:
+        for source in inputs:
+            output = check_output(options.difference, source)
+    tell(0.02, "Reading the CTs")
+    ct, reference, *_ = (read_image(path) for path in inputs[:2])
+    mask, mr = (read_image(path) if path else None for path in (options.mask, options.register))
+    comparison = compare(ct, reference, mask, options.resample, mr, lambda done, stage: tell(0.1 + 0.8 * done, stage))
+    if output is not None:
+        tell(0.92, "Writing the difference")
+        write_image(comparison.difference, output, before_publishing=stop.hold)
+    facts = {"output": str(output) if output is not None else None, **comparison.as_dict()}
     if options.json:
-        print(json.dumps(scores))
+        print(json.dumps(facts))
         return 0
-    for region, values in scores.items():
-        print(f"{region} mask")
-        for name, value in values.items():
-            print(f"  {name:22} {'not defined' if value is None else f'{value:.4g}'}")
+    for finding in comparison.findings:
+        reporter.finding(finding)
+    tell(1.0, "Done")
+    lines = []
+    for region, values in comparison.scores.items():
+        lines.append(f"{region} mask")
+        lines += [f"  {name:22} {'not defined' if value is None else f'{value:.4g}'}" for name, value in values.items()]
+    reporter.result(facts, "\n".join([*lines, comparison.placement()]))
     return 0
 
 

@@ -32,7 +32,7 @@ def to_canonical(image: sitk.Image, background: float = 0.0) -> sitk.Image:
     """
     size, origin = canonical_grid(image)
     # Image.GetSpacing() is in mm because check_header() has looked at it.
-    image = _low_pass(sitk.Cast(image, sitk.sitkFloat32))
+    image = low_pass(sitk.Cast(image, sitk.sitkFloat32))
     return sitk.Resample(
         image,
         size,
@@ -80,7 +80,7 @@ def canonical_grid(image: sitk.Image) -> tuple[list[int], list[float]]:
     return size.tolist(), origin.tolist()
 
 
-def _low_pass(image: sitk.Image) -> sitk.Image:
+def low_pass(image: sitk.Image) -> sitk.Image:
     """Blurs each direction that is finer than 1 mm to the resolution of a 1 mm voxel."""
     variance = [max(SPACING_MM**2 - s**2, 0.0) / _FWHM_PER_SIGMA**2 for s in image.GetSpacing()]
     # Under a hundredth of mm^2 the kernel is one voxel wide anyway.

@@ -39,17 +39,12 @@ def evaluate(ct: sitk.Image, reference: sitk.Image, mask: sitk.Image | None = No
     Raises:
         InputError: different grids, an image that is not in HU, an empty mask.
     """
-    for image, what in ((ct, "synthetic CT"), (reference, "reference CT"), (mask, "mask")):
-        if image is None:
-            continue
-        if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-            raise InputError(f"The {what} is not a 3D image with one number a voxel: give a volume.")
-        if not same_grid(image, reference):
+    for image, what in ((ct, "synthetic CT"), (reference, "reference CT")):
+        check_ct(image, what)
+    for image, what in ((ct, "synthetic CT"), (mask, "mask")):
+        if image is not None and not same_grid(image, reference):
             raise InputError(f"The {what} and the reference CT have different grids: resample one to the other first.")
     arrays = [sitk.GetArrayFromImage(image).astype(np.float32) for image in (ct, reference)]
-    for array, what in zip(arrays, ("synthetic CT", "reference CT"), strict=True):
-        if not np.isfinite(array).all() or array.min() > -500:
-            raise InputError(f"The {what} is not in HU (least value {array.min():.0f}): give a CT with air in it.")
     if mask is not None:
         masks = {"given": sitk.GetArrayFromImage(mask) > 0}
     else:
@@ -58,6 +53,15 @@ def evaluate(ct: sitk.Image, reference: sitk.Image, mask: sitk.Image | None = No
         if not inside.any():
             raise InputError(f"The {name} mask is empty: give a mask that is above 0 inside the body.")
     return {name: score(arrays[0], arrays[1], inside, reference.GetSpacing()) for name, inside in masks.items()}
+
+
+def check_ct(image: sitk.Image, what: str) -> None:
+    """Raises InputError unless this is a 3D image of numbers that can be HU, with air in it."""
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f"The {what} is not a 3D image with one number a voxel: give a volume.")
+    values = sitk.GetArrayViewFromImage(image)
+    if not np.isfinite(values).all() or values.min() > -500:
+        raise InputError(f"The {what} is not in HU (least value {values.min():.0f}): give a CT with air in it.")
 
 
 def score(ct: np.ndarray, reference: np.ndarray, mask: np.ndarray, spacing: tuple[float, ...]) -> Scores:
