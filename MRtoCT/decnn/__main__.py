@@ -84,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     synthesize.add_argument("--model", default=DEFAULT_MODEL, help="name of a bundled model, or a model's folder")
     synthesize.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
+    synthesize.add_argument(
+        "--confidence",
+        metavar="FILE",
+        help="also write where the model disagrees with itself (views, and successive CTs), in HU: no calibrated "
+        "error. With --output-dir: that same folder, for <name of the input>_confidence.nrrd",
+    )
     synthesize.set_defaults(run=commands.synthesize)
 
     export = verbs.add_parser(

@@ -14,6 +14,7 @@ from decnn.progress import Reporter
 from decnn.stop import Stop
 
 SUMMARY = "summary.csv"
+_CT, _CONFIDENCE = "_sCT.nrrd", "_confidence.nrrd"
 # What is taken off an input's name; anything else after a dot belongs to the name (scan.1.2 may be a DICOM folder).
 _SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm")
 
@@ -31,10 +32,18 @@ class Outcome:
 
 
 def synthesize_all(
-    inputs: list[str], folder: str, model: ModelOnDemand, device: str, reporter: Reporter, stop: Stop, debug: bool
+    inputs: list[str],
+    folder: str,
+    model: ModelOnDemand,
+    device: str,
+    reporter: Reporter,
+    stop: Stop,
+    debug: bool,
+    confidence: bool = False,
 ) -> int:
     """Makes the synthetic CT of each input in ``folder`` (made if need be); one that fails does not stop the others.
 
+    confidence: write the confidence map of each, too, as <name>_confidence.nrrd.
     However it ends, ``folder``/summary.csv tells what became of each input.
 
     Returns:
@@ -46,11 +55,12 @@ def synthesize_all(
         Cancelled: a signal ended it.
     """
     outputs = plan_outputs(inputs, folder)
+    maps = _plan_maps(inputs, outputs) if confidence else [None] * len(inputs)
     outcomes: list[Outcome] = []
     try:
         for number, (source, output) in enumerate(zip(inputs, outputs, strict=True)):
             reporter.enter(source, number, len(inputs))
-            outcomes.append(_synthesize_one(source, output, model, device, reporter, stop, debug))
+            outcomes.append(_synthesize_one(source, output, maps[number], model, device, reporter, stop, debug))
     finally:
         stop.hold()
         left = [Outcome(name, "", "cancelled", Cancelled.exit_code, 0.0, "") for name in inputs[len(outcomes) :]]
@@ -76,7 +86,7 @@ def plan_outputs(inputs: list[str], folder: str) -> list[Path]:
     taken: dict[str, str] = {}
     outputs = []
     for name in inputs:
-        output = check_output(target / f"{_stem(name)}_sCT.nrrd", name)
+        output = check_output(target / f"{_stem(name)}{_CT}", name)
         # Some file systems do not tell upper from lower case.
         if (first := taken.setdefault(output.name.casefold(), name)) != name or inputs.count(name) > 1:
             raise InputError(
@@ -91,6 +101,20 @@ def plan_outputs(inputs: list[str], folder: str) -> list[Path]:
     return outputs
 
 
+def _plan_maps(inputs: list[str], outputs: list[Path]) -> list[Path | None]:
+    """The confidence map of each output, beside it. Raises InputError if one would replace an input."""
+    maps: list[Path | None] = []
+    sources = {Path(os.path.realpath(name)) for name in inputs}
+    for output in outputs:
+        path = output.with_name(output.name.removesuffix(_CT) + _CONFIDENCE)
+        if Path(os.path.realpath(path)) in sources:
+            raise InputError(
+                f"A confidence map would replace the input {path.name}: choose another folder for the outputs."
+            )
+        maps.append(path)
+    return maps
+
+
 def _stem(name: str) -> str:
     """The name of a file without its format, or of a folder as it is."""
     last = Path(os.path.abspath(name)).name
@@ -99,11 +123,18 @@ def _stem(name: str) -> str:
 
 
 def _synthesize_one(
-    source: str, output: Path, model: ModelOnDemand, device: str, reporter: Reporter, stop: Stop, debug: bool
+    source: str,
+    output: Path,
+    confidence: Path | None,
+    model: ModelOnDemand,
+    device: str,
+    reporter: Reporter,
+    stop: Stop,
+    debug: bool,
 ) -> Outcome:
     start = time.monotonic()
     try:
-        facts = synthesize_file(source, output, model, device, reporter, stop)
+        facts = synthesize_file(source, output, model, device, reporter, stop, confidence)
     except Exception as error:
         # A signal from here on stops the next input: this one has failed, not been cancelled.
         stop.hold()

@@ -25,8 +25,17 @@ def synthesize(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
     if options.output_dir is not None:
         from decnn.batch import synthesize_all
 
+        if options.confidence not in (None, options.output_dir):
+            raise InputError("With --output-dir the confidence maps go to that folder too: give it to --confidence.")
         return synthesize_all(
-            options.paths, options.output_dir, model, options.device, reporter, stop, debug=options.debug
+            options.paths,
+            options.output_dir,
+            model,
+            options.device,
+            reporter,
+            stop,
+            debug=options.debug,
+            confidence=options.confidence is not None,
         )
     if len(options.paths) != 2:
         raise InputError(
@@ -34,7 +43,7 @@ def synthesize(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
             "or INPUT [INPUT ...] --output-dir FOLDER."
         )
     source, output = options.paths
-    synthesize_file(source, output, model, options.device, reporter, stop)
+    synthesize_file(source, output, model, options.device, reporter, stop, options.confidence)
     return 0
 
 

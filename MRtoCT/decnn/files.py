@@ -37,9 +37,17 @@ class ModelOnDemand:
 
 
 def synthesize_file(
-    source: str | Path, output: str | Path, model: ModelOnDemand, device: str, reporter: Reporter, stop: Stop
+    source: str | Path,
+    output: str | Path,
+    model: ModelOnDemand,
+    device: str,
+    reporter: Reporter,
+    stop: Stop,
+    confidence: str | Path | None = None,
 ) -> dict[str, Any]:
     """Makes the synthetic CT of one MR; returns the facts of the result, which the reporter was told, too.
+
+    confidence: the file for the confidence map, if one is wanted.
 
     Raises:
         InputError, SetupError, Cancelled: see ``decnn.synthesis.synthesize`` and ``decnn.images``; no file was written.
@@ -48,12 +56,13 @@ def synthesize_file(
     stop.listen()
     reporter.progress(0.0, "Starting")
     from decnn.checks import check_image
-    from decnn.images import check_output, read_image, write_image
-    from decnn.provenance import Maker, sign
+    from decnn.images import check_output, read_image, write_images
+    from decnn.provenance import Maker, sign, sign_confidence
 
     reporter.progress(0.01, "Reading the MR")
     image = read_image(source)
     path = check_output(output, source)
+    confidence_path = check_confidence_output(confidence, path, source) if confidence is not None else None
     findings = check_image(image)
     for finding in findings:
         reporter.finding(finding)
@@ -69,15 +78,21 @@ def synthesize_file(
         report=lambda fraction, stage: reporter.progress(0.06 + 0.9 * fraction, stage),
         should_cancel=lambda: stop.requested,
         checked=findings,
+        confidence=confidence_path is not None,
     )
     for finding in result.findings[len(findings) :]:
         reporter.finding(finding)
     reporter.progress(0.97, "Writing the CT")
     sign(result.image, Maker(loaded.name, loaded.version, loaded.weights_sha256))
-    write_image(result.image, path, before_publishing=stop.hold)
+    written = [(result.image, path)]
+    if result.confidence is not None and confidence_path is not None:
+        sign_confidence(result.confidence)
+        written.insert(0, (result.confidence, confidence_path))  # the CT comes last: once it is there, all is
+    write_images(written, before_publishing=stop.hold)
     reporter.progress(1.0, "Done")
     facts = {
         "output": str(path),
+        "confidence": str(confidence_path) if confidence_path is not None else None,
         "model": loaded.name,
         "model_version": loaded.version,
         "weights_sha256": loaded.weights_sha256,
@@ -91,11 +106,23 @@ def synthesize_file(
     return facts
 
 
+def check_confidence_output(confidence: str | Path, ct: Path, source: str | Path) -> Path:
+    """The absolute path of a confidence map that can be written. Raises InputError as ``check_output`` does."""
+    from decnn.errors import InputError
+    from decnn.images import check_output
+
+    path = check_output(confidence, source)
+    if path == ct:
+        raise InputError("The confidence map and the CT would have one name: give the map another one.")
+    return path
+
+
 def _in_words(facts: dict[str, Any]) -> str:
     memory = facts["peak_memory_mb"]
     return (
         f"Wrote {facts['output']}\n"
-        f"model {facts['model']} {facts['model_version']} (SHA-256 {facts['weights_sha256'][:12]}...), "
+        + (f"Wrote {facts['confidence']} (disagreement in HU)\n" if facts["confidence"] else "")
+        + f"model {facts['model']} {facts['model_version']} (SHA-256 {facts['weights_sha256'][:12]}...), "
         f"decnn {facts['decnn_version']}, {facts['device']}, {facts['seconds']:.1f} s"
         + (f", {memory} MB of memory at most" if memory is not None else "")
     )

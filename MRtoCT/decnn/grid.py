@@ -46,12 +46,12 @@ def to_canonical(image: sitk.Image, background: float = 0.0) -> sitk.Image:
     )
 
 
-def from_canonical(ct: sitk.Image, reference: sitk.Image) -> sitk.Image:
+def from_canonical(ct: sitk.Image, reference: sitk.Image, background: float = AIR_HU) -> sitk.Image:
     """A CT in HU from the canonical grid on exactly the grid of ``reference`` (size, spacing, origin, direction).
 
-    Linear interpolation; outside the canonical grid the result is air, AIR_HU. Pixel type of ``ct``.
+    Linear interpolation; outside the canonical grid the result is ``background``, air. Pixel type of ``ct``.
     """
-    back = sitk.Resample(ct, reference, sitk.Transform(), sitk.sitkLinear, AIR_HU, ct.GetPixelID())
+    back = sitk.Resample(ct, reference, sitk.Transform(), sitk.sitkLinear, background, ct.GetPixelID())
     # The filter has taken these over already; copying them makes "the same numbers" a fact and not a property of ITK.
     back.CopyInformation(reference)
     return back

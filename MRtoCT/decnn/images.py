@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,35 +64,34 @@ def check_output(output: str | Path, source: str | Path) -> Path:
 
 
 def write_image(image: sitk.Image, path: Path, before_publishing: Callable[[], None] = lambda: None) -> None:
-    """Writes under a temporary name in the same folder, reads it back to be sure, and renames it to ``path``.
+    """write_images() for one."""
+    write_images([(image, path)], before_publishing)
 
-    Whatever happens, nothing but a complete file ever has the name ``path``, and the temporary one goes away.
+
+def write_images(
+    images: Sequence[tuple[sitk.Image, Path]], before_publishing: Callable[[], None] = lambda: None
+) -> None:
+    """Writes each under a temporary name in its folder, reads it back to be sure, and at last renames them all.
+
+    Whatever happens, nothing but a complete file ever has its final name, and the temporary ones go away.
     ``before_publishing`` is called when all is well and nothing but the renaming is left to do.
 
     Raises:
-        SetupError: the disk is full or fails, or the format cannot hold the image's geometry.
+        SetupError: the disk is full or fails, or the format cannot hold an image's geometry.
     """
-    suffix = _format_of(path)
-    handle, name = tempfile.mkstemp(prefix=".decnn-", suffix=suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporaries: list[Path] = []
     try:
-        try:
-            sitk.WriteImage(image, name, useCompression=True)
-            written = sitk.ReadImage(name)
-        except RuntimeError as error:
-            raise SetupError(_write_failure(path, image)) from error
-        # Compressed formats do not tell of a full disk; what comes back does.
-        if not np.array_equal(sitk.GetArrayViewFromImage(written), sitk.GetArrayViewFromImage(image)):
-            raise SetupError(_write_failure(path, image))
-        if not same_grid(written, image):
-            raise SetupError(
-                f"The format {suffix} cannot hold this image's geometry (sheared axes): write a .nrrd file."
-            )
+        for image, path in images:
+            handle, name = tempfile.mkstemp(prefix=".decnn-", suffix=_format_of(path), dir=path.parent)
+            os.close(handle)
+            temporaries.append(Path(name))
+            _write_and_verify(image, name, path)
         before_publishing()
-        _publish(temporary, path)
+        for temporary, (_, path) in zip(temporaries, images, strict=True):
+            _publish(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
 
 
 def same_grid(first: sitk.Image, second: sitk.Image, tolerance_mm: float = 1e-3) -> bool:
@@ -114,6 +113,22 @@ def umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _write_and_verify(image: sitk.Image, name: str, path: Path) -> None:
+    """Writes an image as ``name``; errors speak of ``path``."""
+    try:
+        sitk.WriteImage(image, name, useCompression=True)
+        written = sitk.ReadImage(name)
+    except RuntimeError as error:
+        raise SetupError(_write_failure(path, image)) from error
+    # Compressed formats do not tell of a full disk; what comes back does.
+    if not np.array_equal(sitk.GetArrayViewFromImage(written), sitk.GetArrayViewFromImage(image)):
+        raise SetupError(_write_failure(path, image))
+    if not same_grid(written, image):
+        raise SetupError(
+            f"The format {_format_of(path)} cannot hold this image's geometry (sheared axes): write a .nrrd file."
+        )
 
 
 def _publish(temporary: Path, path: Path) -> None:

@@ -33,6 +33,13 @@ def sign(ct: sitk.Image, maker: Maker) -> None:
         ct.SetMetaData(key, value)
 
 
+def sign_confidence(image: sitk.Image) -> None:
+    """Writes into the metadata of a confidence map what it is. No model: it must not pass for a CT."""
+    image.SetMetaData("MRtoCT.Content", "disagreement of the model with itself, in HU; not a CT, no calibrated error")
+    image.SetMetaData("MRtoCT.Version", __version__)
+    image.SetMetaData("MRtoCT.Notice", NOTICE)
+
+
 def maker_of(ct: sitk.Image, name: str | None = None, weights_sha256: str | None = None) -> Maker:
     """The maker in the metadata of an image; what the metadata does not say, the caller must.
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from decnn.checks import check_head, check_image
+from decnn.confidence import check_model, disagreement, variance_of_stages
 from decnn.devices import describe, select_device
 from decnn.errors import Cancelled, SetupError
 from decnn.findings import Finding, raise_errors
@@ -39,6 +40,8 @@ class SynthesisResult:
     device: str
     """The device that did the work (the last one, if it had to change): "cpu", or "cuda:0 NVIDIA ..."."""
     seconds: float
+    confidence: sitk.Image | None = None
+    """int16, HU, on the grid of the MR: see ``decnn.confidence``; None if it was not asked for."""
 
 
 def synthesize(
@@ -48,6 +51,7 @@ def synthesize(
     report: Report | None = None,
     should_cancel: Callable[[], bool] | None = None,
     checked: list[Finding] | None = None,
+    confidence: bool = False,
 ) -> SynthesisResult:
     """Makes the synthetic CT of a T1-weighted MR of the head.
 
@@ -58,14 +62,17 @@ def synthesize(
         report: called with (fraction 0..1, stage) after each step and each batch.
         should_cancel: asked before each step and each batch.
         checked: what ``check_image(image)`` found, if the caller has done it already.
+        confidence: also make the map of where the model disagrees with itself, ``decnn.confidence``.
 
     Raises:
-        InputError: the image cannot be used, or there is no such device.
+        InputError: the image cannot be used, there is no such device, or no confidence map of this model.
         SetupError: the device is not on this machine, or fails.
         Cancelled: should_cancel said so.
     """
     start = time.monotonic()
     steps = _Steps(report, should_cancel)
+    if confidence:
+        check_model(model)
     if checked is None:
         steps.enter(0.0, "Checking the MR")
         checked = check_image(image)
@@ -86,8 +93,9 @@ def synthesize(
     mr = normalize(sitk.GetArrayViewFromImage(canonical), sitk.GetArrayViewFromImage(mask))
     depth = depth_channel(mask) if model.spec["input"]["depth_channel"] else None
 
-    runner = _Runner(model.network, chosen, may_leave_gpu=device == "auto", findings=findings)
+    runner = _Runner(model.network, chosen, may_leave_gpu=device == "auto", findings=findings, confidence=confidence)
     views = []
+    within = np.zeros(mr.shape if confidence else 0, np.float32)
     for number, view in enumerate(model.spec["views"]):
         low, high = (0.15 + 0.8 * n / len(model.spec["views"]) for n in (number, number + 1))
         stage = f"Synthesizing {view} view"
@@ -97,23 +105,25 @@ def synthesize(
         done = 0
         while done < len(slices):
             indices = np.arange(done, min(done + runner.batch, len(slices)))
-            ct = runner.run(view_input(mr, depth, AXES[view], indices, model.spec["input"]["neighbours"]))
+            ct, variance = runner.run(view_input(mr, depth, AXES[view], indices, model.spec["input"]["neighbours"]))
             slices[done : done + len(ct)] = ct
+            if variance is not None:
+                np.moveaxis(within, AXES[view], 0)[done : done + len(ct)] += variance
             done += len(ct)
             steps.enter(low + (high - low) * done / len(slices), stage)
 
     steps.enter(0.95, "Resampling to the grid of the MR")
-    hounsfield = _fused(views, model.spec["fusion"]) * np.float32(model.spec["output"]["scale_hu"])
+    scale = np.float32(model.spec["output"]["scale_hu"])
+    spread = scale * disagreement(views, within) if confidence else None  # before _fused() makes use of the views
+    hounsfield = _fused(views, model.spec["fusion"]) * scale
     if not np.isfinite(hounsfield).all():
         raise SetupError(f"Model {model.name} gave no numbers for this MR: choose another model, or the device 'cpu'.")
     skin = sitk.GetArrayFromImage(sitk.BinaryDilate(mask, [_SKIN_MARGIN] * 3, sitk.sitkBall))
-    hounsfield = np.where(skin > 0, np.clip(hounsfield, *HU_RANGE), AIR_HU).astype(np.float32)
-    ct_image = sitk.GetImageFromArray(hounsfield)
-    ct_image.CopyInformation(mask)
-    ct_image = sitk.Cast(sitk.Round(from_canonical(ct_image, image)), sitk.sitkInt16)
-    ct_image.CopyInformation(image)
+    hounsfield = np.where(skin > 0, np.clip(hounsfield, *HU_RANGE), AIR_HU)
+    ct = _on_grid(hounsfield, mask, image, AIR_HU)
+    confidence_map = _on_grid(np.where(skin > 0, spread, 0.0), mask, image, 0.0) if spread is not None else None
     steps.enter(1.0, "Synthesized")
-    return SynthesisResult(ct_image, findings, describe(runner.device), time.monotonic() - start)
+    return SynthesisResult(ct, findings, describe(runner.device), time.monotonic() - start, confidence_map)
 
 
 class _Steps:
@@ -133,16 +143,27 @@ class _Steps:
 class _Runner:
     """The network on a device; where the GPU's memory does not suffice, in smaller batches, and at last on the CPU."""
 
-    def __init__(self, network: nn.Module, device: torch.device, may_leave_gpu: bool, findings: list[Finding]) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        device: torch.device,
+        may_leave_gpu: bool,
+        findings: list[Finding],
+        confidence: bool = False,
+    ) -> None:
         self.device = device
         self.batch = _BATCH[device.type]
         self._network = without_batch_norm(network)
         self._may_leave_gpu = may_leave_gpu
         self._findings = findings
+        self._confidence = confidence
         self._on_device = False
 
-    def run(self, slices: np.ndarray) -> np.ndarray:
-        """(n, C, H, W) -> CT slices (m, H, W) in units of the model; m < n where the batch had to shrink on the way."""
+    def run(self, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """(n, C, H, W) -> CT slices (m, H, W) in units of the model; m < n where the batch had to shrink on the way.
+
+        With them the variance of the stages (m, H, W), if a confidence map was asked for.
+        """
         while True:
             try:
                 return self._forward(slices[: self.batch])
@@ -150,15 +171,16 @@ class _Runner:
                 self._make_do(error)
 
     @torch.inference_mode()
-    def _forward(self, slices: np.ndarray) -> np.ndarray:
+    def _forward(self, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         if not self._on_device:
             # On the CPU channels last is faster by a quarter to a half, and a batch of one slice stays in the cache.
             self._network.to(self.device)
             self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
             self._on_device = True
         batch = torch.from_numpy(slices).to(self.device).contiguous(memory_format=torch.channels_last)
-        final, _ = self._network(batch)
-        return final[:, 0].cpu().numpy()
+        final, tentative = self._network(batch)
+        variance = variance_of_stages(final, tentative)[:, 0].cpu().numpy() if self._confidence else None
+        return final[:, 0].cpu().numpy(), variance
 
     def _make_do(self, error: RuntimeError) -> None:
         out_of_memory = isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
@@ -206,6 +228,15 @@ def _fused(views: list[np.ndarray], fusion: str) -> np.ndarray:
         total += view
     total /= len(views)
     return total
+
+
+def _on_grid(values: np.ndarray, canonical: sitk.Image, image: sitk.Image, background: float) -> sitk.Image:
+    """An array on the grid of ``canonical`` as an int16 image on exactly the grid of ``image``."""
+    volume = sitk.GetImageFromArray(values.astype(np.float32))
+    volume.CopyInformation(canonical)
+    back = sitk.Cast(sitk.Round(from_canonical(volume, image, background)), sitk.sitkInt16)
+    back.CopyInformation(image)
+    return back
 
 
 def _from_zero(image: sitk.Image) -> sitk.Image:

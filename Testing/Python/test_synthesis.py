@@ -147,11 +147,11 @@ class SmallGpu(synthesis._Runner):
         self.error = error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
         self.tried: list[tuple[str, int]] = []
 
-    def _forward(self, slices: np.ndarray) -> np.ndarray:
+    def _forward(self, slices: np.ndarray) -> tuple[np.ndarray, None]:
         self.tried.append((self.device.type, len(slices)))
         if self.device.type == "cuda" and len(slices) > self.room:
             raise self.error
-        return slices[:, 0]
+        return slices[:, 0], None
 
 
 SLICES = np.arange(16, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 4, 5), np.float32)
@@ -159,7 +159,7 @@ SLICES = np.arange(16, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 4
 
 def test_a_gpu_with_little_memory_gets_smaller_batches() -> None:
     runner = SmallGpu(room=4, may_leave_gpu=True)
-    assert (runner.run(SLICES) == SLICES[:4, 0]).all()
+    assert (runner.run(SLICES)[0] == SLICES[:4, 0]).all()
     assert runner.tried == [("cuda", 16), ("cuda", 8), ("cuda", 4)]
     assert (runner.batch, runner.device.type, runner._findings) == (4, "cuda", [])
 
@@ -167,7 +167,7 @@ def test_a_gpu_with_little_memory_gets_smaller_batches() -> None:
 @pytest.mark.parametrize("may_leave_gpu", [True, False])
 def test_a_gpu_without_room_for_one_slice_leaves_the_work_to_the_cpu_and_says_so(may_leave_gpu: bool) -> None:
     runner = SmallGpu(room=0, may_leave_gpu=may_leave_gpu)
-    assert (runner.run(SLICES) == SLICES[:1, 0]).all()
+    assert (runner.run(SLICES)[0] == SLICES[:1, 0]).all()
     assert runner.device.type == "cpu"
     (finding,) = runner._findings
     assert (finding.severity, finding.code) == ("warning", "gpu-memory")
