@@ -34,6 +34,11 @@ class Workspace:
         # It stays in the list: atexit tries once more.
 
 
+def openFolders() -> list[Path]:
+    """The folders of this process that have not been removed."""
+    return [workspace.path for workspace in _openWorkspaces]
+
+
 def _parentFolder() -> str | None:
     """The folder for temporary files that the user chose in Slicer's settings; None for the system's own."""
     application = getattr(slicer, "app", None)

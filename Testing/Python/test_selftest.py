@@ -30,8 +30,10 @@ def test_every_test_is_found(test_class) -> None:
     found = set(unittest.TestLoader().getTestCaseNames(test_class))
     assert found == {
         "test_badInputs",
+        "test_batch",
         "test_cancel",
         "test_failureLeavesTheOutput",
+        "test_manyRuns",
         "test_nodeRemovedWhileRunning",
         "test_obliqueUnderTransform",
         "test_panel",

@@ -1,5 +1,6 @@
 """Stand-ins for slicer.app, slicer.modules and the module factory, with an off-screen Qt."""
 
+import atexit
 import importlib.util
 import os
 import sys
@@ -32,6 +33,7 @@ class Application:
         self._layouts = LayoutManager(scene.add_views(slicer.mrmlScene))
         self._folder = tempfile.TemporaryDirectory(prefix="MRtoCT-host-")
         self._settings = QtCore.QSettings(os.path.join(self._folder.name, "Slicer.ini"), QtCore.QSettings.IniFormat)
+        atexit.register(self._removeSettings)
 
     def testingEnabled(self) -> bool:
         return True
@@ -51,6 +53,11 @@ class Application:
     def userSettings(self) -> QtCore.QSettings:
         """Settings of this process only: no user's own are read or changed."""
         return self._settings
+
+    def _removeSettings(self) -> None:
+        """In this order: settings that go later write their file once more, into a folder made anew."""
+        del self._settings
+        self._folder.cleanup()
 
     def setOverrideCursor(self, cursor: Any) -> None:
         self._application.setOverrideCursor(cursor)
