@@ -63,8 +63,12 @@ class Synthesis(EngineTask):
             "undelivered": _("The CT could not be loaded ({reason})."),
         }[what]
 
+    def _read(self) -> None:
+        self._voxels = volumes.readVoxels(self.workspace.path / "ct.nrrd")
+
     def _deliver(self) -> None:
-        voxels = volumes.readVoxels(self.workspace.path / "ct.nrrd")
+        voxels = self._voxels
+        del self._voxels  # or the panel would hold on to them, after the scene has been closed too
         self.outputNode = volumes.putCt(voxels, self.mrNode, self._wantedOutputNode, self._provenance())
         review.applyPreset(self.outputNode, review.DEFAULT_PRESET)
 
@@ -79,5 +83,6 @@ class Synthesis(EngineTask):
             "MRtoCT.Device": str(facts["device"]),
             "MRtoCT.Seconds": "{:.1f}".format(facts["seconds"]),
             volumes.SOURCE_ATTRIBUTE: self.mrNode.GetID(),
+            volumes.FINDINGS_ATTRIBUTE: "\n".join(finding["message"] for finding in self.findings) or "none",
             "MRtoCT.Notice": NOTICE,
         }

@@ -7,6 +7,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from concurrent import futures
 from typing import Any, ClassVar
 
 import slicer
@@ -36,7 +37,7 @@ class EngineTask:
     """Call poll() until it returns True. Until then, and unless the task ends DONE, the scene is untouched.
 
     Subclasses say what is asked of the engine (_command), which nodes must stay (_nodes) and what is done with its
-    answer (_deliver). Of each subclass only one can run at a time in the application: ``current``.
+    answer (_read, _deliver). Of each subclass only one can run at a time in the application: ``current``.
 
     state, fraction (0..1), stage (text): the progress. findings: what the engine found (dicts with severity, code,
     message). facts: the engine's result. error: why there is none, once FAILED or CANCELLED. onChanged: called with
@@ -61,6 +62,7 @@ class EngineTask:
         self._lastLog: deque[str] = deque(maxlen=_LOG_LINES_OF_AN_ERROR)
         self._engineError = ""
         self._cancelReason = ""
+        self._reading: futures.Future[None] | None = None
         self._started = time.monotonic()
 
     def _start(self) -> None:
@@ -87,6 +89,11 @@ class EngineTask:
     def _nodes(self) -> list[Any]:
         """The nodes of the scene without which the task has no sense."""
         raise NotImplementedError
+
+    def _read(self) -> None:
+        """Read the engine's files, for _deliver(). Done in a thread, so that a large file does not hold the application
+        up: it must not touch a node.
+        """
 
     def _deliver(self) -> None:
         """Bring what the engine made into the scene. Raises Error, before anything is changed, if that cannot be."""
@@ -120,7 +127,10 @@ class EngineTask:
         if not all(slicer.mrmlScene.IsNodePresent(node) for node in self._nodes()):
             self.cancel(self._sentence("removed"))
         try:
-            if not self._process.poll():
+            if not self._process.poll() or not self._hasRead():
+                return False
+            # While a scene is being loaded or closed, nodes get new IDs, or go.
+            if slicer.mrmlScene.IsBatchProcessing():
                 return False
             self._finish()
         except TaskError as error:
@@ -144,6 +154,8 @@ class EngineTask:
         """Stop the engine and wait for its end; for when there will be nobody to poll()."""
         if self.isRunning:
             self._process.stop()
+            if self._reading is not None:
+                futures.wait([self._reading])
             self._end(State.CANCELLED, self.Cancelled(self._sentence("cancelled")))
 
     def _onEvent(self, event: dict[str, Any]) -> None:
@@ -173,6 +185,15 @@ class EngineTask:
         except Exception:  # the caller's defect; the task goes on
             logging.exception("The listener of a task failed")
 
+    def _hasRead(self) -> bool:
+        """Let the engine's files, if it has made any, be read; True once that is done."""
+        made = self.state is State.RUNNING and self._process.exitCode == 0 and self.facts
+        if made and self._reading is None:
+            executor = futures.ThreadPoolExecutor(1, "MRtoCT reader")
+            self._reading = executor.submit(self._read)
+            executor.shutdown(wait=False)  # the thread ends with its work
+        return self._reading is None or self._reading.done()
+
     def _finish(self) -> None:
         """The engine has ended: bring home what it made, or say why it made nothing."""
         if self.state is State.CANCELLING:
@@ -184,6 +205,8 @@ class EngineTask:
                 "The engine ended unexpectedly (exit code {code}): its last lines are in the log."
             ).format(code=code)
             raise self.Error(message, "\n".join(self._lastLog))
+        if self._reading is not None:
+            self._reading.result()  # raises what _read() has raised
         self._deliver()
         self.fraction = 1.0
         self._end(State.DONE, None)

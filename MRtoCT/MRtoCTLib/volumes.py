@@ -13,6 +13,8 @@ from .errors import SynthesisError
 
 MODEL_ATTRIBUTE = "MRtoCT.Model"
 SOURCE_ATTRIBUTE = "MRtoCT.SourceVolume"
+# What was found in the MR, or happened on the way: sentences, one a line; "none" if there are none.
+FINDINGS_ATTRIBUTE = "MRtoCT.Findings"
 _HOUNSFIELD_UNITS = ("[hnsf'U]", "UCUM", "Hounsfield unit")
 _ATTENUATION = ("112031", "DCM", "Attenuation Coefficient")
 

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -95,8 +97,11 @@ def test_many_runs_leave_nothing_behind(logic, tmp_path, monkeypatch) -> None:
     mr = add_mr()
     output = logic.synthesize(mr)
     count = slicer.mrmlScene.GetNumberOfNodes()
-    for _ in range(5):
+    for _ in range(20):
         logic.synthesize(mr, output)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("MRtoCT")]
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    assert not children.exists() or children.read_text() == ""
     assert slicer.mrmlScene.GetNumberOfNodes() == count
     assert list(tmp_path.iterdir()) == []
 
@@ -138,6 +143,54 @@ def test_findings_arrive(logic) -> None:
     logic.synthesize(add_mr(), onChanged=seen.append, onLog=log.append)
     assert [finding["code"] for finding in seen[-1].findings] == ["thick"]
     assert "Warning: The slices are thick." in log
+
+
+def test_the_ct_tells_what_was_found(logic, tmp_path) -> None:
+    """Also once the scene was saved and loaded."""
+    ct = logic.synthesize(add_mr())
+    assert ct.GetAttribute(volumes.FINDINGS_ATTRIBUTE) == "The slices are thick."
+    ct.SetAttribute(volumes.FINDINGS_ATTRIBUTE, 'One: 3 % of "this"; too little.\nTwo.')
+    note = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "Note")  # a volume would want its file
+    note.SetAttribute(volumes.FINDINGS_ATTRIBUTE, ct.GetAttribute(volumes.FINDINGS_ATTRIBUTE))
+    slicer.mrmlScene.SetURL(str(tmp_path / "scene.mrml"))
+    slicer.mrmlScene.Commit()
+    loaded = slicer.vtkMRMLScene()
+    loaded.SetURL(str(tmp_path / "scene.mrml"))
+    loaded.Connect()
+    found = loaded.GetFirstNodeByName("Note").GetAttribute(volumes.FINDINGS_ATTRIBUTE)
+    assert found == 'One: 3 % of "this"; too little.\nTwo.'
+
+
+def test_a_result_waits_until_the_scene_is_loaded(logic) -> None:
+    """Meanwhile nodes get new IDs."""
+    slicer.mrmlScene.StartState(slicer.vtkMRMLScene.BatchProcessState)
+    end = time.monotonic() + 20
+    synthesis = Synthesis(logic.engine, add_mr(), None, None, "cpu", lambda synthesis: None, lambda line: None)
+    try:
+        while synthesis._reading is None or not synthesis._reading.done():
+            assert time.monotonic() < end
+            assert not synthesis.poll()
+            time.sleep(0.02)
+        assert not synthesis.poll()
+    finally:
+        slicer.mrmlScene.EndState(slicer.vtkMRMLScene.BatchProcessState)
+    assert synthesis.poll()
+    assert synthesis.outputNode is not None
+
+
+@pytest.mark.parametrize("same_logic", [True, False])
+def test_the_second_of_two_is_refused(logic, same_logic) -> None:
+    """Whoever asks for it: the same logic, or that of a script."""
+    logic.engine = fake_engine.command("hang")
+    other = logic if same_logic else MRtoCTLogic()
+    first = Synthesis(logic.engine, add_mr(), None, None, "cpu", lambda synthesis: None, lambda line: None)
+    try:
+        assert other.isRunning
+        with pytest.raises(SynthesisError, match="already running"):
+            other.synthesize(add_mr("Another"))
+        assert first.isRunning
+    finally:
+        first.abort()
 
 
 @pytest.mark.parametrize(

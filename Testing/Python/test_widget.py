@@ -168,6 +168,28 @@ def test_the_event_loop_is_never_held_up(panel, mr) -> None:
     panel.wait_until_idle(2.0)
 
 
+def test_reading_the_ct_does_not_hold_the_event_loop_up(panel, mr, monkeypatch) -> None:
+    """However long it takes."""
+    from MRtoCTLib import volumes
+
+    read = volumes.readVoxels
+
+    def slowly(path):
+        time.sleep(0.5)
+        return read(path)
+
+    monkeypatch.setattr(volumes, "readVoxels", slowly)
+    pauses = []
+    panel.click()
+    while panel.widget.logic.isRunning:
+        began = time.monotonic()
+        slicer.app.processEvents()
+        pauses.append(time.monotonic() - began)
+        time.sleep(0.01)
+    assert max(pauses) < 0.2
+    assert panel.ui.outputSelector.currentNode() is not None
+
+
 def test_a_ct_of_another_mr_is_not_overwritten(panel, mr) -> None:
     panel.click()
     panel.wait_until_idle()

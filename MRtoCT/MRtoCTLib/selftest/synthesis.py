@@ -41,7 +41,8 @@ class SynthesisTests(SelfTestCase):
         self.assertEqual(ct.GetVoxelValueQuantity().GetCodeValue(), "112031")
         self.assertEqual((ct.GetDisplayNode().GetWindow(), ct.GetDisplayNode().GetLevel()), (1000, 400))
         self.assertEqual(hierarchy.GetItemParent(hierarchy.GetItemByDataNode(ct)), study)
-        for name in ("Model", "ModelVersion", "WeightsSHA256", "Version", "Device", "Seconds", "SourceVolume"):
+        kept = ("Model", "ModelVersion", "WeightsSHA256", "Version", "Device", "Seconds", "SourceVolume", "Findings")
+        for name in kept:
             self.assertTrue(ct.GetAttribute(f"MRtoCT.{name}"), name)
         self.assertEqual(ct.GetAttribute("MRtoCT.SourceVolume"), mr.GetID())
         self.assertEqual(ct.GetAttribute("MRtoCT.Notice"), NOTICE)
