@@ -17,6 +17,10 @@ class SynthesisCancelled(SynthesisError):
     """The synthesis was stopped before it made a CT."""
 
 
+class RestartNeeded(SynthesisError):
+    """Something was installed that works only once Slicer was started anew."""
+
+
 class ComparisonError(TaskError):
     """A CT was not compared with its reference."""
 

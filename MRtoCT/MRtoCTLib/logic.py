@@ -20,6 +20,8 @@ from .worker import EngineProcess, engineCommand
 
 _POLL_MILLISECONDS = 50
 _MODEL_CARD = "MODEL_CARD.md"
+# What the engine can compute on, by its command and the version of torch.
+_devices: dict[tuple[str, ...], list[dict[str, Any]]] = {}
 
 
 class MRtoCTLogic(ScriptedLoadableModuleLogic):
@@ -115,8 +117,14 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         """Ask the engine, in the background, what it can compute on. Needs Qt's event loop.
 
         onDevices gets a list of dicts: name (for synthesize()), description, memory_gb (or None). It is not called if
-        the engine cannot tell.
+        the engine cannot tell. The engine is asked once per version of torch; what it said is kept until Slicer ends.
         """
+        key = (*self.engine, dependencies.torchVersion())
+        if key in _devices:
+            onDevices(_devices[key])
+            return
+        if self._devicesQuery is not None:
+            return  # it has been asked already
         lines: list[str] = []
         query = EngineProcess([*self.engine, "info", "--json"], lambda _event: None, lines.append)
         self._devicesQuery = query
@@ -124,10 +132,12 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         def poll() -> bool:
             if not query.poll():
                 return False
-            if query.exitCode == 0 and self._devicesQuery is query:
-                for line in lines:
-                    if line.startswith("{"):
-                        onDevices(json.loads(line)["devices"])
+            if self._devicesQuery is query:
+                self._devicesQuery = None
+                for line in lines if query.exitCode == 0 else []:
+                    if line.startswith("{") and (devices := json.loads(line)["devices"]):
+                        _devices[key] = devices
+                        onDevices(devices)
             return True
 
         _repeatUntilDone(poll)

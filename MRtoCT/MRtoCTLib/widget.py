@@ -13,6 +13,8 @@ from slicer.util import VTKObservationMixin
 from decnn import NOTICE
 
 from . import dependencies, review, timing, volumes
+from .advancedpanel import AdvancedPanel
+from .errors import RestartNeeded, SynthesisError
 from .logic import MRtoCTLogic
 from .parameters import MRtoCTParameterNode
 from .reviewpanel import ReviewPanel
@@ -26,11 +28,12 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic: MRtoCTLogic | None = None  # there from setup() to cleanup()
         self._parameterNode: MRtoCTParameterNode | None = None
         self._guiTag: int | None = None
+        self._advancedPanel: AdvancedPanel | None = None  # from setup() on
         self._reviewPanel: ReviewPanel | None = None  # from setup() on
         self._synthesis: Synthesis | None = None
         self._status = ""
-        self._devicesAsked = False
         self._torchInstalled = True
+        self._torchIsBeingInstalled = False
         super().__init__(parent)  # at last, because without a parent it calls setup(); it sets up the mixin too
 
     def setup(self) -> None:
@@ -41,17 +44,13 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         panel.setMRMLScene(slicer.mrmlScene)
         self.ui.noticeLabel.text = NOTICE
         self.logic = MRtoCTLogic()
-        self._fillModels()
-        self._fillDevices([])
+        self._advancedPanel = AdvancedPanel(self.ui, self.logic)
         self._reviewPanel = ReviewPanel(self.ui)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         self.ui.synthesizeButton.connect("clicked(bool)", self.onSynthesizeButton)
-        self.ui.modelCardButton.connect("clicked(bool)", self.onModelCardButton)
-        self.ui.modelSelector.connect("currentIndexChanged(int)", self.onModelSelected)
-        self.ui.deviceSelector.connect("currentIndexChanged(int)", self.onDeviceSelected)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
@@ -67,9 +66,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self) -> None:
         self._torchInstalled = dependencies.torchInstalled()
         self.initializeParameterNode()
-        if not self._devicesAsked and self._torchInstalled:
-            self._devicesAsked = True
-            self.logic.requestDevices(self._fillDevices)
+        self._requestDevices()
 
     def exit(self) -> None:
         self.setParameterNode(None)
@@ -103,32 +100,19 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
         self._parameterNode = parameterNode
+        self._advancedPanel.setParameterNode(parameterNode)
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
             self._onParametersModified()
 
-    def onModelSelected(self, index: int) -> None:
-        if self._parameterNode is not None and index >= 0:
-            self._parameterNode.model = self.ui.modelSelector.itemData(index)
-
-    def onModelCardButton(self, checked: bool = False) -> None:
-        card = self.logic.modelCard(self._parameterNode.model)
-        if card is not None and not qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(card))):
-            slicer.util.errorDisplay(_("No program opens the model's card: read the file {path}.").format(path=card))
-
-    def onDeviceSelected(self, index: int) -> None:
-        if self._parameterNode is not None and index >= 0:
-            self._parameterNode.device = self.ui.deviceSelector.itemData(index)
-
     def onSynthesizeButton(self, checked: bool = False) -> None:
         if self._synthesis is not None and self._synthesis.isRunning:
             self._synthesis.cancel()
             return
+        if not self._ensureTorch() or self._problem():
+            return  # meanwhile the scene may have been closed
         with slicer.util.tryWithErrorDisplay(_("The synthesis could not be started."), waitCursor=True):
-            if not dependencies.torchInstalled():
-                dependencies.installTorch()
-            self._torchInstalled = True
             self.ui.logTextEdit.clear()
             self._status = ""
             parameters = self._parameterNode
@@ -142,6 +126,34 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 onLog=self.ui.logTextEdit.appendPlainText,
                 opacity=parameters.overlayOpacity,
             )
+
+    def _ensureTorch(self) -> bool:
+        """Whether torch is there, if need be after the user has let it be installed."""
+        if dependencies.torchInstalled():
+            self._torchInstalled = True
+            return True
+        self._torchIsBeingInstalled = True  # the application goes on meanwhile: no second click
+        self._show()
+        try:
+            self._torchInstalled = dependencies.installTorch()
+            self._status = "" if self._torchInstalled else _("No CT was made, because PyTorch was not installed.")
+        except RestartNeeded as error:
+            self._status = str(error)
+            slicer.util.infoDisplay(str(error))
+        except SynthesisError as error:
+            self._status = str(error)
+            slicer.util.errorDisplay(str(error))
+        finally:
+            self._torchIsBeingInstalled = False
+        if self.logic is None:
+            return False  # the panel is gone
+        self._show()
+        self._requestDevices()
+        return self._torchInstalled
+
+    def _requestDevices(self) -> None:
+        if self._torchInstalled:
+            self.logic.requestDevices(self._advancedPanel.showDevices)
 
     def _onSynthesisChanged(self, synthesis: Synthesis) -> None:
         if self.logic is None:
@@ -178,9 +190,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if ctNode is not None:
             review.setOverlayOpacity(ctNode, parameters.overlayOpacity)
         self._reviewPanel.setVolumes(mrNode, ctNode)
-        _select(self.ui.modelSelector, parameters.model)
-        _select(self.ui.deviceSelector, parameters.device)
-        self._showModelCard()
+        self._advancedPanel.setParameterNode(parameters)
         self._show()
 
     def _selectInput(self) -> None:
@@ -188,30 +198,13 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is not None and self._parameterNode.inputVolume is None:
             self._parameterNode.inputVolume = volumes.mostLikelyT1()
 
-    def _fillModels(self) -> None:
-        for name in self.logic.modelNames():
-            self.ui.modelSelector.addItem(name, name)
-
-    def _fillDevices(self, devices: list[dict[str, Any]]) -> None:
-        """devices: as the engine lists them; until it has answered, none."""
-        if self.logic is None:
-            return
-        selector = self.ui.deviceSelector
-        wasBlocked = selector.blockSignals(True)
-        selector.clear()
-        selector.addItem(_("Automatic"), "auto")
-        for device in devices or [{"name": "cpu", "description": _("CPU"), "memory_gb": None}]:
-            memory = _(", {memory:.0f} GB").format(memory=device["memory_gb"]) if device["memory_gb"] else ""
-            selector.addItem(device["description"] + memory, device["name"])
-        selector.blockSignals(wasBlocked)
-        if self._parameterNode is not None:
-            _select(selector, self._parameterNode.device)
-
     def _problem(self) -> str:
         """What is missing before the button can be clicked; "" if nothing."""
         parameters = self._parameterNode
         if parameters is None:
             return _("Open the module to synthesize.")
+        if self._torchIsBeingInstalled:
+            return _("PyTorch is being installed.")
         if not parameters.model and self.ui.modelSelector.count == 0:
             return _("No model is installed: reinstall the extension.")
         return volumes.problemOfInput(parameters.inputVolume) or volumes.problemOfOutput(
@@ -232,6 +225,11 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         isOfAnother = mrNode is not None and self._synthesis is not None and self._synthesis.mrNode is not mrNode
         return "" if isOfAnother else self._status
 
+    def _missingTorch(self) -> str:
+        if self._torchInstalled or self._torchIsBeingInstalled:
+            return ""
+        return _("PyTorch is not installed: a click on 'Synthesize CT' offers to install it.")
+
     def _expectation(self) -> str:
         """How long the synthesis will take, as a sentence; "" if that is not known."""
         parameters = self._parameterNode
@@ -248,15 +246,6 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return []
         return [finding["message"] for finding in synthesis.findings if finding["severity"] == "warning"]
 
-    def _showModelCard(self) -> None:
-        hasCard = self.logic.modelCard(self._parameterNode.model) is not None
-        self.ui.modelCardButton.enabled = hasCard
-        self.ui.modelCardButton.toolTip = (
-            _("Open the model's card: what the model was trained on, how good it is, and where it fails.")
-            if hasCard
-            else _("This model has no card.")
-        )
-
     def _show(self) -> None:
         """Bring button, progress and status up to date."""
         synthesis = self._synthesis
@@ -271,31 +260,21 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             button.text, button.toolTip = _("Cancel"), _("Stop the synthesis. The scene stays as it was.")
         else:
             button.text = _("Synthesize CT")
-            button.toolTip = problem or _("Make a synthetic CT of the selected MR.")
+            button.toolTip = problem or (
+                _("Make a synthetic CT of the selected MR.")
+                if self._torchInstalled
+                else _("PyTorch is not installed yet: a click asks whether to install it, and then makes the CT.")
+            )
         for selector in ("inputSelector", "outputSelector", "modelSelector", "deviceSelector"):
             getattr(self.ui, selector).enabled = not running
         self.ui.progressBar.visible = running
         self.ui.progressBar.value = round(100 * synthesis.fraction) if running else 0
         if running:
             self.ui.statusLabel.text = self._stageOf(synthesis)
-        elif not self._torchInstalled:
-            self.ui.statusLabel.text = _("PyTorch is not installed: a click on 'Synthesize CT' offers to install it.")
         else:
-            self.ui.statusLabel.text = self._lastStatus() or problem or self._expectation()
+            self.ui.statusLabel.text = self._lastStatus() or self._missingTorch() or problem or self._expectation()
         findings = self._findings()
         self.ui.findingsLabel.text = "\n".join(findings)
         self.ui.findingsLabel.visible = bool(findings)
         ctNode = self._parameterNode.outputVolume if self._parameterNode is not None else None
         self.ui.overlaySlider.enabled = ctNode is not None and review.isOverlaid(ctNode)
-
-
-def _select(selector: Any, value: str) -> None:
-    """Select the entry with this value; one that is not in the list, such as a model's folder, is added to it."""
-    if not value and selector.count:
-        selector.currentIndex = 0
-        return
-    index = selector.findData(value)
-    if value and index < 0:
-        selector.addItem(value, value)
-        index = selector.findData(value)
-    selector.currentIndex = index

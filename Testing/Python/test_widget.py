@@ -2,9 +2,7 @@
 
 import logging
 import re
-import sys
 import time
-import types
 from pathlib import Path
 
 import numpy as np
@@ -211,10 +209,12 @@ def test_the_overlay_slider(panel, mr) -> None:
 
 def test_devices_have_their_names_once_the_engine_told_them(panel, mr) -> None:
     items = lambda: [panel.ui.deviceSelector.itemText(row) for row in range(panel.ui.deviceSelector.count)]  # noqa: E731
-    panel.widget._fillDevices([])
+    panel.widget._advancedPanel.showDevices([])
     assert items() == ["Automatic", "CPU"]
+    panel.wait_for(lambda: panel.widget.logic._devicesQuery is None)
     panel.play("devices")
-    panel.widget.logic.requestDevices(panel.widget._fillDevices)
+    panel.view.exit()
+    panel.view.enter()
     panel.wait_for(lambda: len(items()) == 3)
     assert items() == ["Automatic", "NVIDIA Example, 24 GB", "Some CPU, 8 cores"]
     panel.ui.deviceSelector.currentIndex = 1
@@ -257,14 +257,40 @@ def test_the_module_is_reloaded_while_running(panel, mr) -> None:
     assert panel.ui.synthesizeButton.enabled
 
 
+def test_the_engine_is_asked_for_devices_once(panel, monkeypatch) -> None:
+    """Once per version of torch, however often the module is opened."""
+    from MRtoCTLib import dependencies, logic
+
+    monkeypatch.setattr(logic, "_devices", {})
+    started = []
+    real = logic.EngineProcess
+    monkeypatch.setattr(logic, "EngineProcess", lambda command, *rest: started.append(command) or real(command, *rest))
+    panel.wait_for(lambda: panel.widget.logic._devicesQuery is None)
+    panel.play("devices")
+    for _visit in range(3):
+        panel.view.exit()
+        panel.view.enter()
+    panel.wait_for(lambda: panel.ui.deviceSelector.count == 3)
+    panel.view.exit()
+    panel.view.enter()
+    assert len(started) == 1
+    monkeypatch.setattr(dependencies, "torchVersion", lambda: "999")
+    panel.view.exit()
+    panel.view.enter()
+    assert len(started) == 2
+    panel.wait_for(lambda: panel.widget.logic._devicesQuery is None)
+
+
 def test_torch_missing(panel, mr, monkeypatch, caplog) -> None:
-    """The panel says so; a declined installation leaves it usable."""
+    """The panel says so, before the click and after it; a failed installation leaves it usable."""
     monkeypatch.setattr(slicer.packaging, "pip_check", lambda requirement: False)
     panel.view.exit()
     panel.view.enter()
     assert "PyTorch is not installed" in panel.ui.statusLabel.text
+    assert "PyTorch is not installed" in panel.ui.synthesizeButton.toolTip
     panel.click()
     assert not panel.widget.logic.isRunning
+    assert "--no-index" in panel.ui.statusLabel.text
     assert panel.ui.synthesizeButton.enabled
     monkeypatch.undo()
     panel.click()
@@ -272,39 +298,47 @@ def test_torch_missing(panel, mr, monkeypatch, caplog) -> None:
     assert panel.ui.outputSelector.currentNode() is not None
 
 
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        (None, "PyTorch was not installed."),  # the user clicked Cancel
-        (OSError("no network"), "could not be installed (no network)"),
-        (ImportError("no extension"), "install the extension 'PyTorch'"),
-        (object(), ""),
-    ],
-)
-def test_the_pytorch_extension_is_asked(panel, monkeypatch, answer, said) -> None:
+def test_torch_declined_then_installed(panel, mr, monkeypatch) -> None:
+    """While it is being installed the application goes on: a second click must not start a second installation."""
     from MRtoCTLib import dependencies
-    from MRtoCTLib.errors import SynthesisError
 
-    asked = []
+    there, answers, seen = [False], [False, True], []
+    monkeypatch.setattr(dependencies, "torchInstalled", lambda: there[0])
 
-    class Logic:
-        def installTorch(self, askConfirmation, torchVersionRequirement):
-            asked.append((askConfirmation, torchVersionRequirement))
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
+    def install() -> bool:
+        slicer.app.processEvents()
+        panel.click()
+        seen.append((panel.ui.synthesizeButton.enabled, panel.ui.synthesizeButton.toolTip))
+        there[0] = answers.pop(0)
+        return there[0]
 
-    extension = types.SimpleNamespace(PyTorchUtilsLogic=Logic)
-    monkeypatch.setitem(sys.modules, "PyTorchUtils", None if isinstance(answer, ImportError) else extension)
-    monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
-    if said:
-        with pytest.raises(SynthesisError) as raised:
-            dependencies.installTorch()
-        assert said in str(raised.value)
-        assert "--no-index" in str(raised.value)  # the way without a network
-    else:
-        dependencies.installTorch()
-    assert asked == ([] if isinstance(answer, ImportError) else [(True, ">=2.1")])
+    monkeypatch.setattr(dependencies, "installTorch", install)
+    panel.view.exit()
+    panel.view.enter()
+    panel.click()
+    assert panel.ui.statusLabel.text == "No CT was made, because PyTorch was not installed."
+    assert panel.ui.synthesizeButton.enabled
+    panel.click()
+    assert seen == [(False, "PyTorch is being installed.")] * 2
+    panel.wait_until_idle()
+    assert panel.ui.outputSelector.currentNode() is not None
+
+
+def test_torch_is_installed_while_the_scene_is_closed(panel, mr, monkeypatch) -> None:
+    from MRtoCTLib import dependencies
+
+    there = [False]
+    monkeypatch.setattr(dependencies, "torchInstalled", lambda: there[0])
+
+    def install() -> bool:
+        slicer.mrmlScene.Clear()
+        there[0] = True
+        return True
+
+    monkeypatch.setattr(dependencies, "installTorch", install)
+    panel.click()
+    assert not panel.widget.logic.isRunning
+    assert not panel.ui.synthesizeButton.enabled
 
 
 def test_findings_belong_to_their_mr(panel, mr) -> None:
