@@ -112,10 +112,17 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         if not self._ensureTorch() or self._problem():
             return  # meanwhile the scene may have been closed
-        with slicer.util.tryWithErrorDisplay(_("The synthesis could not be started."), waitCursor=True):
-            self.ui.logTextEdit.clear()
-            self._status = ""
-            parameters = self._parameterNode
+        with slicer.util.tryWithErrorDisplay(_("The synthesis could not be started.")):
+            try:
+                self._start()
+            except SynthesisError as error:
+                self._complain(error)
+
+    def _start(self) -> None:
+        self.ui.logTextEdit.clear()
+        self._status = ""
+        parameters = self._parameterNode
+        with slicer.util.tryWithErrorDisplay(show=False, waitCursor=True):
             self.logic.synthesize(
                 parameters.inputVolume,
                 parameters.outputVolume,
@@ -126,6 +133,13 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 onLog=self.ui.logTextEdit.appendPlainText,
                 opacity=parameters.overlayOpacity,
             )
+
+    def _complain(self, error: SynthesisError) -> None:
+        """Tell of an error that has a sentence for the user, by a message box and in the panel."""
+        self._status = str(error)
+        self._show()
+        details = {"detailedText": error.log} if error.log else {}
+        slicer.util.errorDisplay(str(error), **details)
 
     def _ensureTorch(self) -> bool:
         """Whether torch is there, if need be after the user has let it be installed."""
@@ -141,8 +155,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._status = str(error)
             slicer.util.infoDisplay(str(error))
         except SynthesisError as error:
-            self._status = str(error)
-            slicer.util.errorDisplay(str(error))
+            self._complain(error)
         finally:
             self._torchIsBeingInstalled = False
         if self.logic is None:
@@ -163,12 +176,11 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._status = self._reportOf(synthesis)
             self._rememberTiming(synthesis)
             self.logic.getParameterNode().outputVolume = synthesis.outputNode
+        elif synthesis.state is State.FAILED:
+            self._complain(synthesis.error)
         elif not synthesis.isRunning:
             self._status = str(synthesis.error)
         self._show()
-        if synthesis.state is State.FAILED:
-            details = {"detailedText": synthesis.error.log} if synthesis.error.log else {}
-            slicer.util.errorDisplay(str(synthesis.error), **details)
 
     @staticmethod
     def _reportOf(synthesis: Synthesis) -> str:

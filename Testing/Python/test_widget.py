@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,18 @@ def test_controls_have_names_and_tooltips(panel) -> None:
         assert getattr(panel.ui, name).toolTip, name
     assert panel.ui.noticeLabel.text.startswith("Not a medical device.")
     assert panel.ui.noticeLabel.visible
+
+
+def test_every_control_has_a_tooltip(panel) -> None:
+    """As the file has them, and as the panel shows them before anything was chosen."""
+    file = ET.parse(Path(panel.module.path).parent / "Resources" / "UI" / "MRtoCT.ui")
+    controls = [widget for widget in file.iter("widget") if widget.get("class") != "qMRMLWidget"]
+    assert len(controls) > 20
+    for control in controls:
+        tips = [prop.findtext("string") for prop in control.findall("property") if prop.get("name") == "toolTip"]
+        assert tips, control.get("name")
+        assert (tips[0] or "").strip().endswith("."), control.get("name")
+        assert getattr(panel.ui, control.get("name")).toolTip, control.get("name")
 
 
 def test_a_disabled_button_says_what_is_missing(panel) -> None:
@@ -240,6 +253,69 @@ def test_the_scene_is_closed_while_running(panel, mr) -> None:
     panel.wait_until_idle(2.0)
     assert panel.ui.inputSelector.currentNode() is None
     assert not panel.ui.synthesizeButton.enabled
+
+
+@pytest.mark.parametrize("which", ["input", "output"])
+def test_a_node_is_removed_while_running(panel, mr, which) -> None:
+    """The panel says why it ended, and can be used again."""
+    output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+    panel.parameters.outputVolume = output
+    panel.play("hang")
+    panel.click()
+    panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
+    slicer.mrmlScene.RemoveNode(mr if which == "input" else output)
+    panel.wait_until_idle(2.0)
+    assert "was removed" in panel.ui.statusLabel.text
+    panel.play("make")
+    if which == "input":
+        panel.ui.inputSelector.setCurrentNode(add_mr("Other T1"))
+    panel.click()
+    panel.wait_until_idle()
+    assert panel.ui.outputSelector.currentNode() is not None
+
+
+def test_slicer_asks_whether_to_save_and_quits(panel, mr) -> None:
+    """The question has an event loop of its own, in which the CT may arrive; then the module is left and taken down."""
+    panel.click()
+    question = qt.QEventLoop()
+    qt.QTimer.singleShot(3000, question.quit)
+    question.exec()
+    assert not panel.widget.logic.isRunning
+    assert panel.ui.outputSelector.currentNode() is not None
+    panel.play("stubborn")
+    panel.click()
+    panel.wait_for(lambda: "child" in panel.ui.logTextEdit.plainText)
+    synthesis = panel.widget._synthesis
+    panel.view.exit()
+    panel.widget.cleanup()
+    assert not synthesis.isRunning
+    assert not synthesis.workspace.path.exists()
+    slicer.app.processEvents()  # timers that are still to come find nobody, and say nothing
+
+
+def test_a_second_panel_is_refused(panel, mr, caplog) -> None:
+    """It says why, and the first goes on."""
+    first = panel.widget
+    panel.play("hang")
+    panel.click()
+    panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
+    view = type(panel.view)(panel.module)
+    view.build()
+    view.setMRMLScene(slicer.mrmlScene)
+    second = view.self()
+    try:
+        view.enter()
+        second.ui.synthesizeButton.click()
+        assert second.ui.statusLabel.text.startswith("A synthesis is already running")
+        assert "A synthesis is already running" in caplog.text
+        assert first._synthesis.isRunning
+    finally:
+        first.ui.synthesizeButton.click()
+        panel.wait_until_idle(2.0)
+        second.cleanup()
+        for selector in (second.ui.inputSelector, second.ui.outputSelector):
+            selector.setMRMLScene(None)
+        slicer.modules.MRtoCTWidget = first
 
 
 def test_the_module_is_reloaded_while_running(panel, mr) -> None:
