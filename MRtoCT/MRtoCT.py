@@ -1,10 +1,12 @@
 """What Slicer loads: the module's metadata, and the classes that Slicer looks for in this file by their names."""
 
+import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
 from decnn import NOTICE
+from MRtoCTLib.layouts import registerDescriptions
 from MRtoCTLib.logic import MRtoCTLogic
 from MRtoCTLib.selftest import MRtoCTTest
 from MRtoCTLib.widget import MRtoCTWidget
@@ -31,3 +33,4 @@ class MRtoCT(ScriptedLoadableModule):
             "convolutional neural network for synthesizing CT image from T1-Weighted MR image. Medical Image Analysis "
             "47 (2018) 31-44, {link}. This implementation and its models are independent of the paper's authors."
         ).format(link='<a href="https://doi.org/10.1016/j.media.2018.03.011">doi:10.1016/j.media.2018.03.011</a>')
+        slicer.app.connect("startupCompleted()", registerDescriptions)

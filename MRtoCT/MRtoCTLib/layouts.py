@@ -9,11 +9,15 @@ import slicer
 
 from .volumes import MODEL_ATTRIBUTE
 
-SLICERS_OWN, COMPARE, BONE_3D = "slicer", "compare", "bone-3d"
+SLICERS_OWN, COMPARE, BONE_3D, RESULTS = "slicer", "compare", "bone-3d", "results"
 MR_VIEW, CT_VIEW = "MRtoCT-MR", "MRtoCT-CT"
 
 # Slicer's own layouts have numbers below 100; above, each extension takes what it likes.
-_ARRANGEMENTS = {COMPARE: 47110, BONE_3D: 47111}
+_ARRANGEMENTS = {
+    COMPARE: 47110,
+    BONE_3D: 47111,
+    RESULTS: slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotTableView,
+}
 _SLICE_VIEW = """
   <item><view class="vtkMRMLSliceNode" singletontag="{name}">
     <property name="orientation" action="default">Axial</property>
@@ -54,7 +58,7 @@ class Layouts:
         """The layouts that can be shown; none if there are no views."""
         if self.node() is None:
             return []
-        return [SLICERS_OWN, COMPARE] + ([BONE_3D] if _volumeRendering() is not None else [])
+        return [SLICERS_OWN, COMPARE] + ([BONE_3D] if _volumeRendering() is not None else []) + [RESULTS]
 
     def shown(self) -> str:
         """Which layout is shown now; SLICERS_OWN for all that are not this module's."""
@@ -67,13 +71,8 @@ class Layouts:
         node = self.node()
         if self.shown() == SLICERS_OWN:
             self._arrangementBefore = node.GetViewArrangement()
-        if name == SLICERS_OWN:
-            arrangement = self._arrangementBefore
-        else:
-            arrangement = _ARRANGEMENTS[name]
-            if not node.IsLayoutDescription(arrangement):
-                node.AddLayoutDescription(arrangement, _DESCRIPTIONS[name])
-        node.SetViewArrangement(arrangement)
+        registerDescriptions()
+        node.SetViewArrangement(self._arrangementBefore if name == SLICERS_OWN else _ARRANGEMENTS[name])
         self.update(mrNode, ctNode)
 
     def update(self, mrNode: Any, ctNode: Any) -> None:
@@ -92,6 +91,37 @@ class Layouts:
             _renderBone(ctNode)
             if left != BONE_3D:
                 slicer.util.resetThreeDViews()
+
+
+def registerDescriptions() -> None:
+    """Make this module's layouts known to the scene's layout node, if there is one.
+
+    At the start of Slicer already: a scene that was saved in one of them would else be opened without any view.
+    """
+    node = Layouts.node()
+    for name, description in _DESCRIPTIONS.items():
+        if node is not None and not node.IsLayoutDescription(_ARRANGEMENTS[name]):
+            node.AddLayoutDescription(_ARRANGEMENTS[name], description)
+
+
+def moduleSelector() -> Any:
+    """What selects the module in Slicer's main window; None if there is no main window."""
+    window = slicer.util.mainWindow() if hasattr(slicer, "app") else None
+    return window.moduleSelector() if window is not None else None
+
+
+def showTable(tableNode: Any) -> None:
+    """Show this table in the table views."""
+    logic = slicer.app.applicationLogic()
+    logic.GetSelectionNode().SetActiveTableID(tableNode.GetID())
+    logic.PropagateTableSelection()
+
+
+def showChart(chartNode: Any) -> None:
+    """Show this chart in the plot views."""
+    logic = slicer.app.applicationLogic()
+    logic.GetSelectionNode().SetActivePlotChartID(chartNode.GetID())
+    logic.PropagatePlotChartSelection()
 
 
 def isCompareView(node: Any) -> bool:

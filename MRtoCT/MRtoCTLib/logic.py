@@ -13,12 +13,14 @@ from decnn import catalog
 from decnn.errors import InputError
 
 from . import dependencies, review
+from .comparison import Comparison
 from .errors import SynthesisError
 from .parameters import MRtoCTParameterNode
+from .polling import repeatUntilDone
 from .synthesis import State, Synthesis
+from .task import EngineTask
 from .worker import EngineProcess, engineCommand
 
-_POLL_MILLISECONDS = 50
 _MODEL_CARD = "MODEL_CARD.md"
 # What the engine can compute on, by its command and the version of torch.
 _devices: dict[tuple[str, ...], list[dict[str, Any]]] = {}
@@ -90,18 +92,29 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
             onChanged(synthesis)
 
         synthesis = Synthesis(self.engine, mrNode, outputNode, model, device, changed, onLog)
-        if not waitForCompletion:
-            _repeatUntilDone(synthesis.poll)
-            return None
-        try:
-            while not synthesis.poll():
-                _letTheApplicationWork()
-        except BaseException:  # such as Ctrl-C in a console
-            synthesis.abort()
-            raise
-        if synthesis.error is not None:
-            raise synthesis.error
+        _run(synthesis, waitForCompletion)
         return synthesis.outputNode
+
+    def compare(
+        self,
+        ctNode: Any,
+        referenceNode: Any,
+        mrNode: Any = None,
+        waitForCompletion: bool = True,
+        onChanged: Callable[[Comparison], None] = lambda _comparison: None,
+        onLog: Callable[[str], None] = lambda _line: None,
+    ) -> Any:
+        """Compare a synthetic CT with a real CT of the same head, on any grid and under linear transforms.
+
+        mrNode: if given, the reference is first registered rigidly to this MR (the nodes stay where they are).
+        Returns comparisonnodes.Results: the nodes of a table of metrics, of the map synthetic - reference in HU, and of
+        a chart of the histograms. A comparison of the same two volumes before is replaced.
+        waitForCompletion, onChanged, onLog: as in synthesize(). Raises ComparisonError with a sentence for the user;
+        ComparisonCancelled if stopped. The scene is then as before.
+        """
+        comparison = Comparison(self.engine, ctNode, referenceNode, mrNode, onChanged, onLog)
+        _run(comparison, waitForCompletion)
+        return comparison.results
 
     @property
     def isRunning(self) -> bool:
@@ -140,26 +153,31 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
                         onDevices(devices)
             return True
 
-        _repeatUntilDone(poll)
+        repeatUntilDone(poll)
 
     def cleanup(self) -> None:
         """End everything that runs; for when the panel or the application goes away."""
         if self._devicesQuery is not None:
             self._devicesQuery.stop()
             self._devicesQuery = None
-        if Synthesis.current is not None:
-            Synthesis.current.abort()
+        for task in (Synthesis.current, Comparison.current):
+            if task is not None:
+                task.abort()
 
 
-def _repeatUntilDone(poll: Callable[[], bool]) -> None:
-    """Call poll() now and then, from Qt's event loop, until it returns True."""
-    import qt  # here and not above: waiting for completion needs no Qt
-
-    def tick() -> None:
-        if not poll():
-            qt.QTimer.singleShot(_POLL_MILLISECONDS, tick)
-
-    qt.QTimer.singleShot(0, tick)
+def _run(task: EngineTask, waitForCompletion: bool) -> None:
+    """Look after a task: here until it is done, or else from Qt's event loop. Raises its error in the first case."""
+    if not waitForCompletion:
+        repeatUntilDone(task.poll)
+        return
+    try:
+        while not task.poll():
+            _letTheApplicationWork()
+    except BaseException:  # such as Ctrl-C in a console
+        task.abort()
+        raise
+    if task.error is not None:
+        raise task.error
 
 
 def _letTheApplicationWork() -> None:

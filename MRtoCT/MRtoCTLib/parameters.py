@@ -12,7 +12,8 @@ class MRtoCTParameterNode:
 
     inputVolume: the T1 MR. outputVolume: where the CT goes; None for a new volume.
     model: name of a bundled model; "" for the default. device: "auto", "cpu", "cuda:0", ...
-    overlayOpacity: how opaque the CT lies over the MR.
+    overlayOpacity: how opaque the CT lies over the MR. confidenceMap: whether one is made with the CT.
+    referenceVolume: the real CT to compare with. registerReference: whether it is registered to the MR for that.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
@@ -20,3 +21,6 @@ class MRtoCTParameterNode:
     model: str = ""
     device: str = "auto"
     overlayOpacity: Annotated[float, WithinRange(0, 1)] = 0.5
+    confidenceMap: bool = False
+    referenceVolume: slicer.vtkMRMLScalarVolumeNode
+    registerReference: bool = False

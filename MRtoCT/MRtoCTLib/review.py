@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import slicer
 
-from . import layouts
+from . import layouts, maps
 
 
 class Window(NamedTuple):
@@ -42,26 +42,41 @@ def presetOf(ctNode: Any) -> str | None:
 
 
 def showOverlay(mrNode: Any, ctNode: Any, opacity: float) -> None:
-    """Show the CT over the MR in all slice views but those side by side. opacity of the CT: 0..1."""
-    newlyShown = any(view.GetBackgroundVolumeID() != mrNode.GetID() for view in _sliceViews())
+    """Show the CT, or a map, over the MR (None: over what is shown) in all slice views but those side by side.
+
+    opacity of the CT: 0..1.
+    """
+    newlyShown = mrNode is not None and any(view.GetBackgroundVolumeID() != mrNode.GetID() for view in _sliceViews())
     slicer.util.setSliceViewerLayers(
         background=mrNode,
         foreground=ctNode,
         foregroundOpacity=opacity,
         fit=newlyShown and hasattr(slicer, "app"),
     )
-    layouts.fillCompareViews(mrNode, ctNode)  # they were given the overlay too
+    layouts.fillCompareViews(mrNode, maps.subjectOf(ctNode))  # they were given the overlay too
+
+
+def overlays(ctNode: Any) -> list[Any]:
+    """What can lie over the MR: the CT, and the maps that are about it."""
+    return [ctNode, *maps.mapsOf(ctNode, "difference"), *maps.mapsOf(ctNode, "disagreement")]
+
+
+def overlaid(ctNode: Any) -> Any:
+    """Which of the overlays() lies in the foreground of a slice view; None if none does."""
+    shown = {view.GetForegroundVolumeID() for view in _sliceViews()}
+    return next((node for node in overlays(ctNode) if node.GetID() in shown), None)
 
 
 def isOverlaid(ctNode: Any) -> bool:
-    """Whether some slice view has the CT in its foreground."""
-    return any(view.GetForegroundVolumeID() == ctNode.GetID() for view in _sliceViews())
+    """Whether some slice view has the CT, or a map that is about it, in its foreground."""
+    return overlaid(ctNode) is not None
 
 
 def setOverlayOpacity(ctNode: Any, opacity: float) -> None:
-    """Set how opaque the CT (0..1) is in the slice views that have it in their foreground."""
+    """Set how opaque (0..1) the CT, or the map in its stead, is in the slice views that have it in their foreground."""
+    ids = {node.GetID() for node in overlays(ctNode)}
     for view in _sliceViews():
-        if view.GetForegroundVolumeID() == ctNode.GetID():
+        if view.GetForegroundVolumeID() in ids:
             view.SetForegroundOpacity(opacity)
 
 

@@ -1,4 +1,4 @@
-"""The panel's section Review: the window of the CT, and the layout of the views."""
+"""The panel's section Review: what lies over the MR, the window of the CT, its bone, and the layout of the views."""
 
 from typing import Any
 
@@ -9,6 +9,9 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from . import layouts, review
+from .comparisonnodes import Results
+
+_CONTROLS = ("overlaySelector", "presetSelector", "layoutSelector")
 
 
 class ReviewPanel(VTKObservationMixin):
@@ -20,7 +23,7 @@ class ReviewPanel(VTKObservationMixin):
         self._layouts = layouts.Layouts()
         self._mrNode: Any = None
         self._ctNode: Any = None
-        self._tooltips = {name: getattr(ui, name).toolTip for name in ("presetSelector", "layoutSelector")}
+        self._tooltips = {name: getattr(ui, name).toolTip for name in _CONTROLS}
         for preset, title in (
             ("bone", _("Bone")),
             ("brain", _("Brain")),
@@ -34,15 +37,23 @@ class ReviewPanel(VTKObservationMixin):
             layouts.SLICERS_OWN: _("As chosen in Slicer"),
             layouts.COMPARE: _("MR and CT side by side"),
             layouts.BONE_3D: _("Bone in 3D"),
+            layouts.RESULTS: _("Slices, chart and table"),
         }
         for layout in self._layouts.available():
             ui.layoutSelector.addItem(titles[layout], layout)
+        ui.overlaySelector.connect("currentIndexChanged(int)", self.onOverlaySelected)
         ui.presetSelector.connect("currentIndexChanged(int)", self.onPresetSelected)
         ui.layoutSelector.connect("currentIndexChanged(int)", self.onLayoutSelected)
         layoutNode = self._layouts.node()
         if layoutNode is not None:
             self.addObserver(layoutNode, vtk.vtkCommand.ModifiedEvent, self.onLayoutModified)
-        self._show()
+        # Slicer selects no module before it saves, as it closes, the number of the layout; it could not show ours at
+        # the next start, and would show its default one instead of the user's.
+        self._moduleSelector = layouts.moduleSelector()
+        if self._moduleSelector is not None:
+            self._moduleSelector.connect("moduleSelected(QString)", self.onModuleSelected)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved)
+        self.show()
 
     def setVolumes(self, mrNode: Any, ctNode: Any) -> None:
         """Show these two; None if there is none."""
@@ -56,11 +67,38 @@ class ReviewPanel(VTKObservationMixin):
             self._mrNode, self._ctNode = mrNode, ctNode
             self._layouts.update(mrNode, ctNode)
             self._fitSoon()
-        self._show()
+        self.show()
+
+    def showResults(self, results: Results) -> None:
+        """Show the table, the chart and the map of a comparison."""
+        if layouts.RESULTS in self._layouts.available():
+            self._layouts.show(layouts.RESULTS, self._mrNode, self._ctNode)
+            layouts.showTable(results.table)
+            layouts.showChart(results.chart)
+        self.showOverlay(results.difference)
+
+    def showOverlay(self, node: Any) -> None:
+        """Show the CT, or a map that is about it, over the MR."""
+        review.showOverlay(self._mrNode, node, self.ui.overlaySlider.value)
+        self.show()
 
     def cleanup(self) -> None:
         """The panel goes away."""
         self.removeObservers()
+        if self._moduleSelector is not None:
+            self._moduleSelector.disconnect("moduleSelected(QString)", self.onModuleSelected)
+
+    def onOverlaySelected(self, index: int) -> None:
+        node = slicer.mrmlScene.GetNodeByID(self.ui.overlaySelector.itemData(index)) if index >= 0 else None
+        if node is not None:
+            self.showOverlay(node)
+
+    def onModuleSelected(self, name: str) -> None:
+        if not name and self._layouts.shown() != layouts.SLICERS_OWN:
+            self._layouts.show(layouts.SLICERS_OWN, self._mrNode, self._ctNode)
+
+    def onNodeRemoved(self, caller: Any, event: str) -> None:
+        self.show()
 
     def onPresetSelected(self, index: int) -> None:
         if self._ctNode is not None and index >= 0:
@@ -74,18 +112,19 @@ class ReviewPanel(VTKObservationMixin):
     def onLayoutModified(self, caller: Any, event: str) -> None:
         """The layout was changed here, or by Slicer's own menu."""
         self._layouts.update(self._mrNode, self._ctNode)
-        self._show()
+        self.show()
 
     def onDisplayModified(self, caller: Any, event: str) -> None:
-        self._show()
+        self.show()
 
     def _fitSoon(self) -> None:
         """Show the whole volumes side by side, if they are."""
         if self._layouts.shown() == layouts.COMPARE:
             qt.QTimer.singleShot(0, layouts.fitCompareViews)  # a new view has its size only then
 
-    def _show(self) -> None:
-        """Bring the two selectors up to date."""
+    def show(self) -> None:
+        """Bring the controls up to date."""
+        self._showOverlays()
         hasCt = self._ctNode is not None and self._ctNode.GetDisplayNode() is not None
         preset = review.presetOf(self._ctNode) if hasCt else review.DEFAULT_PRESET
         _selectQuietly(self.ui.presetSelector, preset)
@@ -98,6 +137,19 @@ class ReviewPanel(VTKObservationMixin):
         elif layout != layouts.SLICERS_OWN:
             missing = ""  # there must be a way back
         self._enable("layoutSelector", missing)
+
+    def _showOverlays(self) -> None:
+        selector = self.ui.overlaySelector
+        nodes = review.overlays(self._ctNode) if self._ctNode is not None else []
+        shown = review.overlaid(self._ctNode) if nodes else None
+        wasBlocked = selector.blockSignals(True)
+        selector.clear()
+        for node in nodes:
+            selector.addItem(node.GetName(), node.GetID())
+        selector.blockSignals(wasBlocked)
+        _selectQuietly(selector, shown.GetID() if shown is not None else None)
+        self._enable("overlaySelector", "" if nodes else _("Synthesize a CT first."))
+        self.ui.overlaySlider.enabled = shown is not None
 
     def _enable(self, name: str, missing: str) -> None:
         """Enable a control unless something is missing; its tooltip then says what."""

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from .errors import SynthesisError
 
 MODEL_ATTRIBUTE = "MRtoCT.Model"
+WEIGHTS_ATTRIBUTE = "MRtoCT.WeightsSHA256"
 SOURCE_ATTRIBUTE = "MRtoCT.SourceVolume"
 # What was found in the MR, or happened on the way: sentences, one a line; "none" if there are none.
 FINDINGS_ATTRIBUTE = "MRtoCT.Findings"
@@ -73,27 +74,43 @@ def outputName(mrNode: Any) -> str:
     return _("{name} sCT").format(name=mrNode.GetName())
 
 
-def writeVolume(node: Any, path: Path) -> None:
+def writeVolume(
+    node: Any, path: Path, metadata: dict[str, str] | None = None, toWorld: np.ndarray | None = None
+) -> None:
     """Write the node's voxels and grid (not its parent transform) to an image file.
 
+    metadata: entries for the file's header. toWorld: 4 x 4 matrix from RAS to RAS that moves the grid.
     Raises SynthesisError if that fails, such as on a full disk.
     """
     import SimpleITK as sitk  # here, or every start of Slicer would wait for it
 
     image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(node))
-    image.SetSpacing(node.GetSpacing())
+    spacing, origin = np.array(node.GetSpacing()), np.array(node.GetOrigin())
+    directions = directionsOf(node)
+    if toWorld is not None:
+        axes = toWorld[:3, :3] @ directions * spacing
+        spacing, origin = np.linalg.norm(axes, axis=0), toWorld[:3, :3] @ origin + toWorld[:3, 3]
+        directions = axes / spacing
     toLps = np.diag([-1.0, -1.0, 1.0])
-    directions = vtk.vtkMatrix4x4()
-    node.GetIJKToRASDirectionMatrix(directions)
-    image.SetDirection((toLps @ slicer.util.arrayFromVTKMatrix(directions)[:3, :3]).ravel().tolist())
-    image.SetOrigin((toLps @ np.array(node.GetOrigin())).tolist())
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((toLps @ directions).ravel().tolist())
+    image.SetOrigin((toLps @ origin).tolist())
+    for key, value in (metadata or {}).items():
+        image.SetMetaData(key, value)
     try:
         sitk.WriteImage(image, str(path))
     except RuntimeError as error:
         raise SynthesisError(
-            _("The MR could not be written to '{folder}': free disk space there, or choose another folder for "
+            _("The volume could not be written to '{folder}': free disk space there, or choose another folder for "
               "temporary files in the application settings.").format(folder=path.parent)
         ) from error
+
+
+def directionsOf(node: Any) -> np.ndarray:
+    """The directions of the node's axes in RAS, the columns of a 3 x 3 array."""
+    directions = vtk.vtkMatrix4x4()
+    node.GetIJKToRASDirectionMatrix(directions)
+    return slicer.util.arrayFromVTKMatrix(directions)[:3, :3]
 
 
 def readVoxels(path: Path) -> np.ndarray:
@@ -113,25 +130,38 @@ def putCt(voxels: np.ndarray, mrNode: Any, outputNode: Any, facts: dict[str, str
         raise SynthesisError(
             _("'{name}' was changed while its CT was made: synthesize it once more.").format(name=mrNode.GetName())
         )
-    node = slicer.vtkMRMLScalarVolumeNode() if outputNode is None else outputNode
+    return putOnGrid(voxels, mrNode, outputNode, outputName(mrNode), facts)
+
+
+def putOnGrid(voxels: np.ndarray, gridNode: Any, node: Any, name: str, attributes: dict[str, str]) -> Any:
+    """Put voxels in HU ([k, j, i], one per voxel of gridNode) on node, in the place of gridNode, and beside it.
+
+    node: None for a new node of this name (numbered if the name is taken). Returns the node.
+    """
+    isNew = node is None
+    node = slicer.vtkMRMLScalarVolumeNode() if isNew else node
     with slicer.util.NodeModify(node):
-        node.CopyOrientation(mrNode)
+        node.CopyOrientation(gridNode)
         slicer.util.updateVolumeFromArray(node, voxels.astype(np.int16, copy=False))
         node.SetVoxelValueQuantity(_codedEntry(*_ATTENUATION))
         node.SetVoxelValueUnits(_codedEntry(*_HOUNSFIELD_UNITS))
-        for name, value in facts.items():
-            node.SetAttribute(name, value)
-        if outputNode is None:
-            name = outputName(mrNode)
-            taken = slicer.mrmlScene.GetFirstNodeByName(name) is not None
-            node.SetName(slicer.mrmlScene.GenerateUniqueName(name) if taken else name)
+        for key, value in attributes.items():
+            node.SetAttribute(key, value)
+        if isNew:
+            node.SetName(freeName(name))
             slicer.mrmlScene.AddNode(node)
-        # CopyOrientation() copies the grid, not the transform that the MR stands under.
-        node.SetAndObserveTransformNodeID(mrNode.GetTransformNodeID())
+        # CopyOrientation() copies the grid, not the transform that the grid stands under.
+        node.SetAndObserveTransformNodeID(gridNode.GetTransformNodeID())
         if node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
-    _placeBeside(mrNode, node)
+    _placeBeside(gridNode, node)
     return node
+
+
+def freeName(name: str) -> str:
+    """The name, numbered if a node of the scene has it already."""
+    taken = slicer.mrmlScene.GetFirstNodeByName(name) is not None
+    return slicer.mrmlScene.GenerateUniqueName(name) if taken else name
 
 
 def _codedEntry(value: str, scheme: str, meaning: str) -> Any:
@@ -141,7 +171,7 @@ def _codedEntry(value: str, scheme: str, meaning: str) -> Any:
 
 
 def _placeBeside(mrNode: Any, node: Any) -> None:
-    """Put the CT under the subject hierarchy item (study, folder) that holds the MR."""
+    """Put the node under the subject hierarchy item (study, folder) that holds the MR."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     mrItem = hierarchy.GetItemByDataNode(mrNode)
     item = hierarchy.GetItemByDataNode(node)

@@ -14,6 +14,7 @@ from decnn import NOTICE
 
 from . import dependencies, review, timing, volumes
 from .advancedpanel import AdvancedPanel
+from .comparepanel import ComparePanel
 from .errors import RestartNeeded, SynthesisError
 from .logic import MRtoCTLogic
 from .parameters import MRtoCTParameterNode
@@ -30,6 +31,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._guiTag: int | None = None
         self._advancedPanel: AdvancedPanel | None = None  # from setup() on
         self._reviewPanel: ReviewPanel | None = None  # from setup() on
+        self._comparePanel: ComparePanel | None = None
         self._synthesis: Synthesis | None = None
         self._status = ""
         self._torchInstalled = True
@@ -46,6 +48,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = MRtoCTLogic()
         self._advancedPanel = AdvancedPanel(self.ui, self.logic)
         self._reviewPanel = ReviewPanel(self.ui)
+        self._comparePanel = ComparePanel(self.ui, self.logic, self._reviewPanel.showResults)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
@@ -60,6 +63,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
         if self._reviewPanel is not None:
             self._reviewPanel.cleanup()
+            self._comparePanel.cleanup()
         if logic is not None:
             logic.cleanup()
 
@@ -79,7 +83,8 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller: Any, event: str) -> None:
         self.setParameterNode(None)
-        self._reviewPanel.setVolumes(None, None)  # do not hold on to a patient
+        for panel in (self._reviewPanel, self._comparePanel):
+            panel.setVolumes(None, None)  # do not hold on to a patient
 
     def onSceneEndClose(self, caller: Any, event: str) -> None:
         if self.parent.isEntered:
@@ -201,7 +206,8 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.outputSelector.baseName = volumes.outputName(mrNode)
         if ctNode is not None:
             review.setOverlayOpacity(ctNode, parameters.overlayOpacity)
-        self._reviewPanel.setVolumes(mrNode, ctNode)
+        for panel in (self._reviewPanel, self._comparePanel):
+            panel.setVolumes(mrNode, ctNode)
         self._advancedPanel.setParameterNode(parameters)
         self._show()
 
@@ -288,5 +294,4 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         findings = self._findings()
         self.ui.findingsLabel.text = "\n".join(findings)
         self.ui.findingsLabel.visible = bool(findings)
-        ctNode = self._parameterNode.outputVolume if self._parameterNode is not None else None
-        self.ui.overlaySlider.enabled = ctNode is not None and review.isOverlaid(ctNode)
+        self._reviewPanel.show()

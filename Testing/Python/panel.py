@@ -26,7 +26,7 @@ class Panel:
         slicer.mrmlScene.Clear()
         self.module = application.load_module(MODULE)
         self.view = self.module.widgetRepresentation()
-        self.view.resize(400, 600)
+        self.view.resize(400, 1100)
         self.view.show()
         self.widget.logic.engine = fake_engine.command("make")
         self.view.enter()

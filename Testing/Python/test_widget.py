@@ -122,7 +122,7 @@ def test_nothing_is_cut_off_in_a_narrow_panel(panel, mr) -> None:
     panel.wait_until_idle()
     for section in ("advancedCollapsibleButton", "logCollapsibleButton"):
         getattr(panel.ui, section).collapsed = False
-    panel.view.resize(300, 800)
+    panel.view.resize(300, 1300)
     panel.wait_for(lambda: panel.view.width == 300)
     slicer.app.processEvents()
     boxes = {}

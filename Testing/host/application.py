@@ -14,7 +14,7 @@ import slicer
 from PySide6 import QtCore, QtWidgets
 
 from host import scene
-from host.pythonqt import qt
+from host.pythonqt import PythonQtObject, qt
 from host.ui_loader import QUiLoader
 from host.widgets import CTK_WIDGETS, MRML_WIDGETS, qMRMLWidget
 
@@ -30,6 +30,7 @@ class Application:
         self._application = QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
         self._application.setStyle("Fusion")
         self._modules = ModuleManager()
+        self._window = qSlicerMainWindow()
         self._layouts = LayoutManager(scene.add_views(slicer.mrmlScene))
         self._folder = tempfile.TemporaryDirectory(prefix="MRtoCT-host-")
         self._settings = QtCore.QSettings(os.path.join(self._folder.name, "Slicer.ini"), QtCore.QSettings.IniFormat)
@@ -37,6 +38,16 @@ class Application:
 
     def testingEnabled(self) -> bool:
         return True
+
+    def connect(self, signature: str, slot: Any) -> bool:
+        """The signal of a start that is over here: nobody will be called."""
+        if signature != "startupCompleted()":
+            raise ValueError(f"this host has no signal {signature}")
+        return True
+
+    def topLevelWidgets(self) -> list[Any]:
+        """The main window."""
+        return [self._window]
 
     def processEvents(self) -> None:
         self._application.processEvents()
@@ -64,6 +75,25 @@ class Application:
 
     def restoreOverrideCursor(self) -> None:
         self._application.restoreOverrideCursor()
+
+
+class qSlicerModuleSelectorToolBar(PythonQtObject, QtCore.QObject):
+    """Says which module is selected; none as Slicer closes, before it saves its settings."""
+
+    moduleSelected = QtCore.Signal(str)
+    mrmlSignals = ("moduleSelected(QString)",)
+
+
+class qSlicerMainWindow:
+    """What scripted modules ask of the main window."""
+
+    objectName = "qSlicerMainWindow"
+
+    def __init__(self) -> None:
+        self._selector = qSlicerModuleSelectorToolBar()
+
+    def moduleSelector(self) -> qSlicerModuleSelectorToolBar:
+        return self._selector
 
 
 class LayoutManager:

@@ -136,6 +136,7 @@ class _Binding:
 
     def __init__(self, owner: _ParameterNode, parameter: _Parameter, widget: Any) -> None:
         import ctk
+        import qt
 
         self._owner, self._parameter, self._widget = owner, parameter, widget
         if type(widget) is slicer.qMRMLNodeComboBox and issubclass(parameter.kind, slicer.vtkMRMLNode):
@@ -148,6 +149,9 @@ class _Binding:
             widget.minimum, widget.maximum = parameter.within.minimum, parameter.within.maximum
             self._read, self._write = lambda: widget.value, widget.setValue
             self._signal = widget.valueChanged
+        elif type(widget) is qt.QCheckBox and parameter.kind is bool:
+            self._read, self._write = lambda: widget.checked, widget.setChecked
+            self._signal = widget.toggled
         else:
             raise RuntimeError(f"this host cannot bind {parameter.kind.__name__} to {type(widget).__name__}")
         self.show()

@@ -1,8 +1,11 @@
 """A real MRML scene with the observers that the application would put on it."""
 
+import numpy as np
 import slicer
 import vtk
 
+_BLUE_WHITE_RED = [(0.02, 0.2, 0.39), (0.97, 0.97, 0.97), (0.41, 0.0, 0.12)]
+_DARK_TO_BRIGHT = [(0.0, 0.0, 0.02), (0.7, 0.2, 0.33), (0.99, 1.0, 0.64)]
 _logics = []  # the scene's logics live as long as the process
 
 
@@ -14,6 +17,10 @@ def new_scene() -> slicer.vtkMRMLScene:
     logic.GetColorLogic().SetMRMLScene(scene)
     logic.GetColorLogic().AddDefaultColorNodes()
     _logics.append(logic)
+    # What the module Colors adds: its own node class, and the tables that it has in files (two of them).
+    scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
+    for file, colours in (("DivergingBlueRed.txt", _BLUE_WHITE_RED), ("Inferno.txt", _DARK_TO_BRIGHT)):
+        add_color_table(scene, f"File{file}", colours)
 
     # Slicer's subject hierarchy plugins give each visible data node an item below the scene as soon as it is added.
     @vtk.calldata_type(vtk.VTK_OBJECT)
@@ -24,6 +31,21 @@ def new_scene() -> slicer.vtkMRMLScene:
 
     scene.AddObserver(scene.NodeAddedEvent, on_node_added)
     return scene
+
+
+def add_color_table(scene: slicer.vtkMRMLScene, tag: str, colours: list[tuple[float, float, float]]) -> None:
+    """A table of 255 colours between these ones; its ID is that of Slicer's own table with this tag."""
+    node = slicer.vtkMRMLColorTableNode()
+    node.SetTypeToUser()
+    node.SetName(tag.removeprefix("File").removesuffix(".txt"))
+    node.SetNumberOfColors(255)
+    for index in range(255):
+        position = index / 254 * (len(colours) - 1)
+        rgb = [np.interp(position, range(len(colours)), channel) for channel in zip(*colours, strict=True)]
+        node.SetColor(index, str(index), *rgb, 1.0)
+    node.SetSingletonTag(tag)
+    node.HideFromEditorsOff()
+    scene.AddNode(node)
 
 
 def application_logic() -> slicer.vtkSlicerApplicationLogic:
