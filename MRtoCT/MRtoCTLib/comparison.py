@@ -109,8 +109,12 @@ class Comparison(EngineTask):
             "undelivered": _("The result of the comparison could not be loaded ({reason})."),
         }[what]
 
+    def _read(self) -> None:
+        self._voxels = volumes.readVoxels(self.workspace.path / "difference.nrrd")
+
     def _deliver(self) -> None:
-        voxels = volumes.readVoxels(self.workspace.path / "difference.nrrd")
+        voxels = self._voxels
+        del self._voxels  # or the panel would hold on to them, after the scene has been closed too
         if voxels.shape != slicer.util.arrayFromVolume(self.ctNode).shape:
             raise ComparisonError(
                 _("'{name}' was changed meanwhile: compare once more.").format(name=self.ctNode.GetName())

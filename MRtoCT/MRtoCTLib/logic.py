@@ -72,12 +72,14 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         onChanged: Callable[[Synthesis], None] = lambda _synthesis: None,
         onLog: Callable[[str], None] = lambda _line: None,
         opacity: float = 0.5,
+        confidence: bool = False,
     ) -> Any:
         """Make a synthetic CT of a T1 MR of the head, and show it over the MR.
 
         mrNode: scalar volume node, T1 MR. outputNode: volume node that takes the CT; if None, a new one: "<MR> sCT".
         model: name of a bundled model, or path of a model's folder; the default one if None.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps". opacity: of the CT over the MR, 0..1.
+        confidence: also make a map of where the model disagrees with itself, a volume in HU named after the CT.
         waitForCompletion: if True, return the CT's node. If False, return None at once and go on in the background
         (this needs Qt's event loop): onChanged is called with the Synthesis, whose state at last is DONE (its
         outputNode is the CT), FAILED or CANCELLED (its error says why). onLog is called with each line of the log.
@@ -91,7 +93,7 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
                 review.showOverlay(synthesis.mrNode, synthesis.outputNode, opacity)
             onChanged(synthesis)
 
-        synthesis = Synthesis(self.engine, mrNode, outputNode, model, device, changed, onLog)
+        synthesis = Synthesis(self.engine, mrNode, outputNode, model, device, changed, onLog, confidence)
         _run(synthesis, waitForCompletion)
         return synthesis.outputNode
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 
 from . import volumes
 
@@ -60,6 +61,17 @@ def subjectOf(node: Any) -> Any:
     """The CT that a map is about; any other volume is its own subject."""
     isMap = node.GetAttribute(KIND_ATTRIBUTE) is not None
     return node.GetNodeReference(OF_REFERENCE) if isMap else node
+
+
+def outdate(ctNode: Any, newNode: Any) -> None:
+    """The CT has been made anew: part from it what was about the old one, and say so in its name.
+
+    newNode: the map that was made with it, if any; None for none.
+    """
+    for node in slicer.util.getNodesByClass("vtkMRMLNode"):
+        if node is not newNode and node.GetNodeReferenceID(OF_REFERENCE) == ctNode.GetID():
+            node.RemoveNodeReferenceIDs(OF_REFERENCE)
+            node.SetName(_("{name} (of an earlier CT)").format(name=node.GetName()))
 
 
 def removeMap(node: Any) -> None:

@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 
 from decnn import NOTICE
 
-from . import review, volumes
+from . import maps, review, volumes
 from .errors import SynthesisCancelled, SynthesisError
 from .task import EngineTask, State
 
@@ -17,7 +17,8 @@ __all__ = ["State", "Synthesis"]
 class Synthesis(EngineTask):
     """Starts at once; see EngineTask for how it goes on.
 
-    mrNode, model, device: as asked for. outputNode: the CT, once DONE.
+    mrNode, model, device: as asked for. outputNode: the CT, once DONE. confidenceNode: the map of where the model
+    disagrees with itself, once DONE, if it was asked for.
     """
 
     Error = SynthesisError
@@ -32,6 +33,7 @@ class Synthesis(EngineTask):
         device: str,
         onChanged: Callable[["Synthesis"], None],
         onLog: Callable[[str], None],
+        confidence: bool = False,
     ) -> None:
         if Synthesis.current is not None:
             raise SynthesisError(_("A synthesis is already running: wait until it has ended, or cancel it."))
@@ -41,8 +43,10 @@ class Synthesis(EngineTask):
         super().__init__(onChanged, onLog)
         self.mrNode = mrNode
         self.outputNode: Any = None
+        self.confidenceNode: Any = None
         self.model = model
         self.device = device
+        self._confidence = confidence
         self._engine = engine
         self._wantedOutputNode = outputNode
         self._start()
@@ -51,7 +55,11 @@ class Synthesis(EngineTask):
         volumes.writeVolume(self.mrNode, self.workspace.path / "mr.nrrd")
         paths = [str(self.workspace.path / name) for name in ("mr.nrrd", "ct.nrrd")]
         options = ["--device", self.device, "--progress", "json"]
-        return [*self._engine, "synthesize", *paths, *options, *(["--model", str(self.model)] if self.model else [])]
+        if self.model:
+            options += ["--model", str(self.model)]
+        if self._confidence:
+            options += ["--confidence", str(self.workspace.path / "confidence.nrrd")]
+        return [*self._engine, "synthesize", *paths, *options]
 
     def _nodes(self) -> list[Any]:
         return [self.mrNode] if self._wantedOutputNode is None else [self.mrNode, self._wantedOutputNode]
@@ -64,13 +72,19 @@ class Synthesis(EngineTask):
         }[what]
 
     def _read(self) -> None:
-        self._voxels = volumes.readVoxels(self.workspace.path / "ct.nrrd")
+        names = ["ct.nrrd", "confidence.nrrd"] if self._confidence else ["ct.nrrd"]
+        self._voxels = [volumes.readVoxels(self.workspace.path / name) for name in names]
 
     def _deliver(self) -> None:
-        voxels = self._voxels
+        voxels, *confidence = self._voxels
         del self._voxels  # or the panel would hold on to them, after the scene has been closed too
         self.outputNode = volumes.putCt(voxels, self.mrNode, self._wantedOutputNode, self._provenance())
         review.applyPreset(self.outputNode, review.DEFAULT_PRESET)
+        if confidence:
+            name = _("{name} disagreement").format(name=self.outputNode.GetName())
+            before = next(iter(maps.mapsOf(self.outputNode, "disagreement")), None)
+            self.confidenceNode = maps.putMap("disagreement", confidence[0], self.outputNode, before, name)
+        maps.outdate(self.outputNode, self.confidenceNode)
 
     def _provenance(self) -> dict[str, str]:
         """Where the CT comes from, for its attributes. The MR by its ID: its name may be the patient's."""

@@ -137,6 +137,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 onChanged=self._onSynthesisChanged,
                 onLog=self.ui.logTextEdit.appendPlainText,
                 opacity=parameters.overlayOpacity,
+                confidence=parameters.confidenceMap,
             )
 
     def _complain(self, error: SynthesisError) -> None:

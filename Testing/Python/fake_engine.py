@@ -40,6 +40,9 @@ def main(role: str, verb: str, *arguments: str) -> int:
         mr = sitk.ReadImage(arguments[0])
         say(event="finding", severity="warning", code="thick", message="The slices are thick.")
         sitk.WriteImage(sitk.Cast(mr * 0 - 1000, sitk.sitkInt16), arguments[1])
+        if "--confidence" in arguments:
+            path = arguments[arguments.index("--confidence") + 1]
+            sitk.WriteImage(sitk.Cast(mr * 0 + 70, sitk.sitkInt16), path)
         say(event="progress", fraction=1.0, stage="Done")
         say(event="result", output=arguments[1], **FACTS)
     elif role == "hang":

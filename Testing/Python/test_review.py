@@ -9,7 +9,7 @@ from panel import add_mr, open_panel  # isort: skip  (it makes qt and slicer.app
 
 import slicer
 
-from MRtoCTLib import layouts
+from MRtoCTLib import layouts, maps
 
 LINEAR_PRESETS = """<MRML version="Slicer4.4.0">
   <VolumeProperty id="vtkMRMLVolumePropertyNode1" name="CT-Bone" scalarOpacity="6 -1000 0 500 1 3000 1"
@@ -221,3 +221,32 @@ def test_bone_in_3d(volume_rendering, panel, ct) -> None:
 
     choose(panel.ui.layoutSelector, layouts.SLICERS_OWN)
     assert not volume_rendering.GetFirstVolumeRenderingDisplayNode(new).GetVisibility()
+
+
+def test_the_confidence_map(panel, ct) -> None:
+    """On demand: a volume beside the CT, with a colour bar, that can lie over the MR; it goes with the CT it is of."""
+    panel.ui.confidenceCheckBox.checked = True
+    assert panel.parameters.confidenceMap
+    assert synthesized(panel) is ct
+    (confidence,) = maps.mapsOf(ct, "disagreement")
+    assert confidence.GetName() == "Head T1 sCT disagreement"
+    assert (slicer.util.arrayFromVolume(confidence) == 70).all()
+    assert confidence.GetTransformNodeID() == ct.GetTransformNodeID()
+    assert slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(confidence).GetVisibility()
+    assert composite("Red").GetForegroundVolumeID() == ct.GetID()
+    choose(panel.ui.overlaySelector, confidence.GetID())
+    assert composite("Red").GetForegroundVolumeID() == confidence.GetID()
+    choose(panel.ui.layoutSelector, layouts.COMPARE)
+    assert composite(layouts.CT_VIEW).GetBackgroundVolumeID() == ct.GetID()
+
+    nodes = slicer.mrmlScene.GetNumberOfNodes()
+    assert synthesized(panel) is ct
+    assert maps.mapsOf(ct, "disagreement") == [confidence]
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+    panel.ui.confidenceCheckBox.checked = False
+    assert synthesized(panel) is ct
+    assert maps.mapsOf(ct, "disagreement") == []
+    assert confidence.GetName() == "Head T1 sCT disagreement (of an earlier CT)"
+    maps.removeMap(confidence)
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLColorLegendDisplayNode") == 0
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes - 3  # the volume, and the two that display it
