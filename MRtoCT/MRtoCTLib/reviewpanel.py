@@ -8,10 +8,11 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from . import layouts, review
+from . import contour, layouts, review
 from .comparisonnodes import Results
+from .profile import Profile
 
-_CONTROLS = ("overlaySelector", "presetSelector", "layoutSelector")
+_CONTROLS = ("overlaySelector", "presetSelector", "layoutSelector", "boneContourCheckBox")
 
 
 class ReviewPanel(VTKObservationMixin):
@@ -41,6 +42,12 @@ class ReviewPanel(VTKObservationMixin):
         }
         for layout in self._layouts.available():
             ui.layoutSelector.addItem(titles[layout], layout)
+        self._contour: Any = None
+        self._profile = Profile(self._showChart)
+        ui.boneContourCheckBox.connect("toggled(bool)", self.onBoneContourToggled)
+        ui.lineSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onLineSelected)
+        ui.lineSelector.connect("nodeAddedByUser(vtkMRMLNode*)", self.onLineAdded)
+        ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onLineSelected)
         ui.overlaySelector.connect("currentIndexChanged(int)", self.onOverlaySelected)
         ui.presetSelector.connect("currentIndexChanged(int)", self.onPresetSelected)
         ui.layoutSelector.connect("currentIndexChanged(int)", self.onLayoutSelected)
@@ -58,15 +65,24 @@ class ReviewPanel(VTKObservationMixin):
     def setVolumes(self, mrNode: Any, ctNode: Any) -> None:
         """Show these two; None if there is none."""
         if ctNode is not self._ctNode:
-            event = slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent
-            if self._ctNode is not None:
-                self.removeObserver(self._ctNode, event, self.onDisplayModified)
-            if ctNode is not None:
-                self.addObserver(ctNode, event, self.onDisplayModified)
+            observed = (
+                (slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent, self.onDisplayModified),
+                (vtk.vtkCommand.ModifiedEvent, self.onCtModified),
+                (slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self.onCtModified),
+                (slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self.onCtModified),
+            )
+            for event, method in observed:
+                if self._ctNode is not None:
+                    self.removeObserver(self._ctNode, event, method)
+                if ctNode is not None:
+                    self.addObserver(ctNode, event, method)
+            self._removeContour()
+            self._contour = contour.of(ctNode) if ctNode is not None else None  # in a scene that was loaded
         if (mrNode, ctNode) != (self._mrNode, self._ctNode):
             self._mrNode, self._ctNode = mrNode, ctNode
             self._layouts.update(mrNode, ctNode)
             self._fitSoon()
+        self.onLineSelected(None)
         self.show()
 
     def showResults(self, results: Results) -> None:
@@ -85,6 +101,8 @@ class ReviewPanel(VTKObservationMixin):
     def cleanup(self) -> None:
         """The panel goes away."""
         self.removeObservers()
+        self._removeContour()
+        self._profile.cleanup()
         if self._moduleSelector is not None:
             self._moduleSelector.disconnect("moduleSelected(QString)", self.onModuleSelected)
 
@@ -93,11 +111,35 @@ class ReviewPanel(VTKObservationMixin):
         if node is not None:
             self.showOverlay(node)
 
+    def onBoneContourToggled(self, checked: bool) -> None:
+        if checked and self._ctNode is not None:
+            self._contour = contour.show(self._ctNode)
+        else:
+            self._removeContour()
+
+    def onCtModified(self, caller: Any, event: str) -> None:
+        if self._contour is not None and self._ctNode.GetImageData() is not None:
+            contour.update(self._contour, self._ctNode)
+
+    def onLineSelected(self, node: Any) -> None:
+        line, reference = (selector.currentNode() for selector in (self.ui.lineSelector, self.ui.referenceSelector))
+        self._profile.set(line, self._mrNode, self._ctNode, reference if reference is not self._ctNode else None)
+
+    def onLineAdded(self, node: Any) -> None:
+        """A new line: let the user place it by two clicks."""
+        logic = slicer.app.applicationLogic()
+        logic.GetSelectionNode().SetReferenceActivePlaceNodeClassName(node.GetClassName())
+        logic.GetSelectionNode().SetActivePlaceNodeID(node.GetID())
+        logic.GetInteractionNode().SetPlaceModePersistence(0)
+        logic.GetInteractionNode().SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.Place)
+
     def onModuleSelected(self, name: str) -> None:
         if not name and self._layouts.shown() != layouts.SLICERS_OWN:
             self._layouts.show(layouts.SLICERS_OWN, self._mrNode, self._ctNode)
 
     def onNodeRemoved(self, caller: Any, event: str) -> None:
+        if self._contour is not None and not slicer.mrmlScene.IsNodePresent(self._contour):
+            self._contour = None
         self.show()
 
     def onPresetSelected(self, index: int) -> None:
@@ -117,6 +159,16 @@ class ReviewPanel(VTKObservationMixin):
     def onDisplayModified(self, caller: Any, event: str) -> None:
         self.show()
 
+    def _removeContour(self) -> None:
+        node, self._contour = self._contour, None
+        if node is not None and slicer.mrmlScene.IsNodePresent(node):
+            contour.remove(node)
+
+    def _showChart(self, chartNode: Any) -> None:
+        if layouts.RESULTS in self._layouts.available():
+            self._layouts.show(layouts.RESULTS, self._mrNode, self._ctNode)
+            layouts.showChart(chartNode)
+
     def _fitSoon(self) -> None:
         """Show the whole volumes side by side, if they are."""
         if self._layouts.shown() == layouts.COMPARE:
@@ -132,6 +184,11 @@ class ReviewPanel(VTKObservationMixin):
         _selectQuietly(self.ui.layoutSelector, layout)
         missing = "" if hasCt else _("Synthesize a CT first.")
         self._enable("presetSelector", missing)
+        self._enable("boneContourCheckBox", missing)
+        box = self.ui.boneContourCheckBox
+        wasBlocked = box.blockSignals(True)
+        box.checked = self._contour is not None
+        box.blockSignals(wasBlocked)
         if self.ui.layoutSelector.count == 0:
             missing = _("There are no views here.")
         elif layout != layouts.SLICERS_OWN:
