@@ -103,8 +103,9 @@ class ReviewPanel(VTKObservationMixin):
         self.removeObservers()
         self._removeContour()
         self._profile.cleanup()
-        if self._moduleSelector is not None:
-            self._moduleSelector.disconnect("moduleSelected(QString)", self.onModuleSelected)
+        selector, self._moduleSelector = self._moduleSelector, None
+        if selector is not None:
+            selector.disconnect("moduleSelected(QString)", self.onModuleSelected)
 
     def onOverlaySelected(self, index: int) -> None:
         node = slicer.mrmlScene.GetNodeByID(self.ui.overlaySelector.itemData(index)) if index >= 0 else None
