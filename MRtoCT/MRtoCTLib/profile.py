@@ -105,7 +105,7 @@ class Profile(VTKObservationMixin):
         self.remove()
 
     def _soon(self, caller: Any, event: str) -> None:
-        if not self._timer.isActive():
+        if not self._timer.active:
             self._timer.start()
 
     def _ends(self) -> np.ndarray | None:

@@ -48,7 +48,7 @@ def showOverlay(mrNode: Any, ctNode: Any, opacity: float) -> None:
     """
     newlyShown = mrNode is not None and any(view.GetBackgroundVolumeID() != mrNode.GetID() for view in _sliceViews())
     slicer.util.setSliceViewerLayers(
-        background=mrNode,
+        background="keep-current" if mrNode is None else mrNode,
         foreground=ctNode,
         foregroundOpacity=opacity,
         fit=newlyShown and hasattr(slicer, "app"),

@@ -141,7 +141,8 @@ class ReviewPanel(VTKObservationMixin):
     def onNodeRemoved(self, caller: Any, event: str) -> None:
         if self._contour is not None and not slicer.mrmlScene.IsNodePresent(self._contour):
             self._contour = None
-        self.show()
+        if not slicer.mrmlScene.IsBatchProcessing():
+            self.show()
 
     def onPresetSelected(self, index: int) -> None:
         if self._ctNode is not None and index >= 0:

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import slicer
+import vtk
 
-from .. import layouts
+from .. import contour, layouts
 from .case import SelfTestCase
 
 
@@ -54,6 +55,11 @@ class PanelTests(SelfTestCase):
         selector = panel.ui.presetSelector
         selector.currentIndex = selector.findData("brain")
         self.assertEqual((ct.GetDisplayNode().GetWindow(), ct.GetDisplayNode().GetLevel()), (100, 50))
+        panel.ui.boneContourCheckBox.checked = True
+        self.assertEqual(contour.of(ct).GetTransformNodeID(), ct.GetTransformNodeID())
+        panel.ui.boneContourCheckBox.checked = False
+        self.assertIsNone(contour.of(ct))
+        self.profileIn(panel)
         selector = panel.ui.layoutSelector
         if selector.count == 0:
             self.delayDisplay("No views: layouts are not tested")
@@ -78,3 +84,25 @@ class PanelTests(SelfTestCase):
             self.delayDisplay("Bone in 3D")
         selector.currentIndex = selector.findData(layouts.SLICERS_OWN)
         self.assertEqual(layoutNode.GetViewArrangement(), before)
+
+    def profileIn(self, panel: Any) -> None:
+        """Plot MR and CT along a line, and let it go again."""
+        layoutNode = layouts.Layouts.node()
+        before = layoutNode.GetViewArrangement() if layoutNode is not None else None
+        tables = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode")
+        line = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", "Across")
+        for x in (-20, 26):
+            line.AddControlPointWorld(vtk.vtkVector3d(x, -7, 11))
+        panel.ui.lineSelector.setCurrentNode(line)
+        (chart,) = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+        self.assertEqual(chart.GetNumberOfPlotSeriesNodes(), 2)
+        table = chart.GetNthPlotSeriesNode(1).GetTableNode()
+        self.assertEqual(table.GetTable().GetNumberOfRows(), 93)  # 46 mm in steps of 0.5 mm
+        self.assertTrue(np.all(slicer.util.arrayFromTableColumn(table, "ct") == -1000))
+        self.delayDisplay("A profile along a line")
+        slicer.mrmlScene.RemoveNode(line)
+        self.process()
+        self.assertEqual(slicer.util.getNodesByClass("vtkMRMLPlotChartNode"), [])
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode"), tables)
+        if layoutNode is not None:
+            layoutNode.SetViewArrangement(before)
