@@ -1,6 +1,7 @@
 # make demo   a synthetic CT of a real head, and a picture of it, in demo/     (MR=path/to/t1.nii.gz for your own)
 # make test   everything that continuous integration checks
 # make lint   style and types only;  make bench  time and memory on this machine;  make train  the bundled model anew
+# make screenshots   the pictures of the panel in README
 # Each sets up .venv by itself; PYTHON=... names another Python 3.11.
 
 PYTHON ?= python3.11
@@ -19,7 +20,7 @@ export QT_QPA_PLATFORM ?= offscreen
 QT_LIBRARIES := $(CURDIR)/$(VENV)/qt-libraries
 export LD_LIBRARY_PATH := $(QT_LIBRARIES)$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
-.PHONY: demo test lint bench train clean
+.PHONY: demo test lint bench screenshots train clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -34,6 +35,9 @@ lint: $(READY)
 
 bench: $(READY)
 	@$(PY) Testing/bench.py
+
+screenshots: $(READY)
+	$(PY) Testing/screenshots.py Resources
 
 train: $(READY)
 	$(PY) -m training fit --data "$(DATA)" --run "$(RUN)" --workers 2

@@ -53,7 +53,7 @@ class BatchTests(SelfTestCase):
         self.process()
         self.assertEqual(self.nodes(), nodes)
         self.assertLessEqual(self.children(), children)
-        self.assertLessEqual(self.threads(), threads)
+        self.assertTrue(self.waitFor(lambda: self.threads() <= threads, 5.0))
         self.assertEqual(workspace.openFolders(), [])
 
     @staticmethod
