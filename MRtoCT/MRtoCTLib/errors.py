@@ -27,3 +27,11 @@ class ComparisonError(TaskError):
 
 class ComparisonCancelled(ComparisonError):
     """The comparison was stopped."""
+
+
+class ExportError(TaskError):
+    """A CT was not exported."""
+
+
+class ExportCancelled(ExportError):
+    """The export was stopped before anything was written."""

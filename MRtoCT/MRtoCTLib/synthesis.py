@@ -92,7 +92,7 @@ class Synthesis(EngineTask):
         return {
             volumes.MODEL_ATTRIBUTE: str(facts["model"]),
             "MRtoCT.ModelVersion": str(facts["model_version"]),
-            "MRtoCT.WeightsSHA256": str(facts["weights_sha256"]),
+            volumes.WEIGHTS_ATTRIBUTE: str(facts["weights_sha256"]),
             "MRtoCT.Version": str(facts["decnn_version"]),
             "MRtoCT.Device": str(facts["device"]),
             "MRtoCT.Seconds": "{:.1f}".format(facts["seconds"]),

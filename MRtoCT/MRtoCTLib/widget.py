@@ -16,6 +16,8 @@ from . import dependencies, review, timing, volumes
 from .advancedpanel import AdvancedPanel
 from .comparepanel import ComparePanel
 from .errors import RestartNeeded, SynthesisError
+from .exportpanel import ExportPanel
+from .inputcheck import InputChecker
 from .logic import MRtoCTLogic
 from .parameters import MRtoCTParameterNode
 from .reviewpanel import ReviewPanel
@@ -32,6 +34,8 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._advancedPanel: AdvancedPanel | None = None  # from setup() on
         self._reviewPanel: ReviewPanel | None = None  # from setup() on
         self._comparePanel: ComparePanel | None = None
+        self._exportPanel: ExportPanel | None = None
+        self._inputChecker: InputChecker | None = None
         self._synthesis: Synthesis | None = None
         self._status = ""
         self._torchInstalled = True
@@ -49,6 +53,8 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._advancedPanel = AdvancedPanel(self.ui, self.logic)
         self._reviewPanel = ReviewPanel(self.ui)
         self._comparePanel = ComparePanel(self.ui, self.logic, self._reviewPanel.showResults)
+        self._exportPanel = ExportPanel(self.ui, self.logic)
+        self._inputChecker = InputChecker(lambda: self.logic.engine, self._showFindings)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
@@ -64,6 +70,8 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._reviewPanel is not None:
             self._reviewPanel.cleanup()
             self._comparePanel.cleanup()
+            self._exportPanel.cleanup()
+            self._inputChecker.cleanup()
         if logic is not None:
             logic.cleanup()
 
@@ -85,6 +93,8 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
         for panel in (self._reviewPanel, self._comparePanel):
             panel.setVolumes(None, None)  # do not hold on to a patient
+        self._exportPanel.setCt(None)
+        self._inputChecker.setVolume(None)
 
     def onSceneEndClose(self, caller: Any, event: str) -> None:
         if self.parent.isEntered:
@@ -126,6 +136,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _start(self) -> None:
         self.ui.logTextEdit.clear()
         self._status = ""
+        self._inputChecker.stop()  # the synthesis checks the MR, too
         parameters = self._parameterNode
         with slicer.util.tryWithErrorDisplay(show=False, waitCursor=True):
             self.logic.synthesize(
@@ -210,6 +221,8 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for panel in (self._reviewPanel, self._comparePanel):
             panel.setVolumes(mrNode, ctNode)
         self._advancedPanel.setParameterNode(parameters)
+        self._exportPanel.setCt(ctNode)
+        self._inputChecker.setVolume(mrNode)
         self._show()
 
     def _selectInput(self) -> None:
@@ -258,12 +271,19 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return _("The synthesis will take {time} on this machine.").format(time=timing.about(seconds))
 
     def _findings(self) -> list[str]:
-        """Sentences on the selected MR: what the engine has to say about it. What blocks is shown as the error."""
-        synthesis = self._synthesis
+        """Sentences on the selected MR: what the engine has to say about it, before a synthesis and after it."""
+        synthesis, checker = self._synthesis, self._inputChecker
         mrNode = self._parameterNode.inputVolume if self._parameterNode is not None else None
-        if synthesis is None or synthesis.mrNode is not mrNode:
-            return []
-        return [finding["message"] for finding in synthesis.findings if finding["severity"] == "warning"]
+        isOfThisMr = mrNode is not None and synthesis is not None and synthesis.mrNode is mrNode and checker.isStopped
+        if isOfThisMr and (synthesis.findings or synthesis.state is State.DONE):
+            # What blocks is shown as the error.
+            return [finding["message"] for finding in synthesis.findings if finding["severity"] == "warning"]
+        return [finding["message"] for finding in checker.findings]
+
+    def _showFindings(self) -> None:
+        findings = self._findings()
+        self.ui.findingsLabel.text = "\n".join(findings)
+        self.ui.findingsLabel.visible = bool(findings)
 
     def _show(self) -> None:
         """Bring button, progress and status up to date."""
@@ -292,7 +312,5 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.statusLabel.text = self._stageOf(synthesis)
         else:
             self.ui.statusLabel.text = self._lastStatus() or self._missingTorch() or problem or self._expectation()
-        findings = self._findings()
-        self.ui.findingsLabel.text = "\n".join(findings)
-        self.ui.findingsLabel.visible = bool(findings)
+        self._showFindings()
         self._reviewPanel.show()

@@ -1,4 +1,4 @@
-"""The engine's command line: python -m decnn synthesize | export-dicom | evaluate | info.
+"""The engine's command line: python -m decnn synthesize | check | export-dicom | evaluate | info.
 
 Exit codes: 0 done; 1 a defect; 2 the input or an argument cannot be used; 3 the machine or installation is at fault
 (torch missing, weights changed, device not there, disk full); 130 cancelled; of many inputs, the code of the first
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     news = argparse.ArgumentParser(add_help=False)
     news.add_argument("--progress", choices=["text", "json"], default="text", help="bar, or JSON lines on stdout")
-    verbs = parser.add_subparsers(required=True, metavar="synthesize|export-dicom|evaluate|info")
+    verbs = parser.add_subparsers(required=True, metavar="synthesize|check|export-dicom|evaluate|info")
 
     synthesize = verbs.add_parser(
         "synthesize",
@@ -92,19 +92,37 @@ def _parser() -> argparse.ArgumentParser:
     )
     synthesize.set_defaults(run=commands.synthesize)
 
+    check = verbs.add_parser(
+        "check", parents=[common, news], help="say what speaks against making a synthetic CT of an MR (a few seconds)"
+    )
+    check.add_argument("image", help="MR as NRRD, NIfTI, MHA, or a folder with one DICOM series")
+    check.add_argument("--json", action="store_true", help="one JSON object on stdout, and no progress")
+    check.set_defaults(run=commands.check)
+
     export = verbs.add_parser(
         "export-dicom", parents=[common, news], help="write a synthetic CT as a DICOM CT series, for research"
     )
     export.add_argument("ct", help="synthetic CT in HU; the .nrrd or .mha of synthesize names its model, too")
     export.add_argument("output", help="folder for the series: a new one, or an empty one")
-    export.add_argument(
+    reference = export.add_mutually_exclusive_group()
+    reference.add_argument(
         "--reference",
         metavar="MR_FOLDER",
         help="folder with the DICOM series of the MR: patient, study and frame of reference are kept; "
         "without it they are new or empty",
     )
+    reference.add_argument(
+        "--reference-list",
+        metavar="FILE",
+        help="instead of a folder: a text file (UTF-8) with the paths of the series' files, one a line",
+    )
     export.add_argument(
         "--resample", action="store_true", help="bring an oblique or sheared CT to axial slices of 1 mm, else refused"
+    )
+    export.add_argument(
+        "--allow-moved",
+        action="store_true",
+        help="take a CT that was moved off the grid of the MR, with a new frame of reference, else refused",
     )
     export.add_argument("--model-name", help="the model that made the CT, if its file does not say")
     export.add_argument("--weights-sha256", help="SHA-256 of the model's weights, if the CT's file does not say")

@@ -47,6 +47,30 @@ def synthesize(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
     return 0
 
 
+def check(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
+    """All findings on an MR; where one of them blocks, it is raised once all have been told."""
+    stop.listen()
+    if not options.json:
+        reporter.progress(0.0, "Starting")
+    from decnn.findings import raise_errors
+    from decnn.headchecks import examine
+    from decnn.images import read_image
+
+    image = read_image(options.image)
+    if options.json:
+        findings = examine(image)
+        print(json.dumps({"input": options.image, "findings": [finding.as_dict() for finding in findings]}))
+        return InputError.exit_code if any(finding.severity == "error" for finding in findings) else 0
+    findings = examine(image, reporter.progress)
+    for finding in findings:
+        reporter.finding(finding)
+    raise_errors(findings)
+    reporter.progress(1.0, "Done")
+    facts = {"input": options.image, "findings": [finding.as_dict() for finding in findings]}
+    reporter.result(facts, f"{len(findings) or 'No'} finding{'' if len(findings) == 1 else 's'}")
+    return 0
+
+
 def evaluate(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     stop.listen()
     tell = (lambda _fraction, _stage: None) if options.json else reporter.progress
@@ -85,7 +109,7 @@ def export_dicom(options: argparse.Namespace, reporter: Reporter, stop: Stop) ->
     stop.listen()
     reporter.progress(0.0, "Starting")
     from decnn.dicom import check_output_folder, export_series
-    from decnn.dicom_source import import_pydicom, read_source
+    from decnn.dicom_source import import_pydicom, listed_files, read_source
     from decnn.images import read_image
     from decnn.provenance import maker_of
 
@@ -95,13 +119,16 @@ def export_dicom(options: argparse.Namespace, reporter: Reporter, stop: Stop) ->
     ct = read_image(options.ct)
     maker = maker_of(ct, options.model_name, options.weights_sha256)
     reporter.progress(0.1, "Reading the MR series")
-    source = read_source(options.reference) if options.reference else None
+    source = None
+    if options.reference or options.reference_list:
+        source = read_source(options.reference or listed_files(options.reference_list))
     result = export_series(
         ct,
         output,
         maker,
         source,
         options.resample,
+        options.allow_moved,
         report=lambda fraction, stage: reporter.progress(0.2 + 0.79 * fraction, stage),
         before_publishing=stop.hold,
     )

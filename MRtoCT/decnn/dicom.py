@@ -8,7 +8,7 @@ import datetime
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,20 +65,24 @@ def check_output_folder(output: str | Path) -> Path:
     return path
 
 
-def prepare_ct(ct: sitk.Image, source: Source, resample: bool = False) -> tuple[sitk.Image, list[Finding]]:
+def prepare_ct(
+    ct: sitk.Image, source: Source, resample: bool = False, allow_moved: bool = False
+) -> tuple[sitk.Image, list[Finding]]:
     """The CT as axial slices along the patient's axes: int16 HU, x to the left, y to the back, z to the head.
 
     Slices of a sagittal or coronal grid are re-sorted, which changes no voxel. An oblique or sheared grid is resampled
     (linearly, 1 mm isotropic, air outside), and only if ``resample`` says so.
 
     Raises:
-        InputError: not a 3D CT in HU, not on the grid of the MR series, or oblique or sheared without ``resample``.
+        InputError: not a 3D CT in HU, not on the grid of the MR series without ``allow_moved``, or oblique or sheared
+            without ``resample``.
     """
     _check_hounsfield(ct)
-    if source.grid is not None and not same_grid(_sorted(ct), _sorted(source.grid), _SAME_PLACE_MM):
+    if not allow_moved and _is_moved(ct, source):
         raise InputError(
             "The CT does not lie on the grid of the MR series, so it was made from another series, or moved or cropped "
-            "since: give the series it was made from, or leave --reference out."
+            "since: give the series it was made from, or allow it to be moved (--allow-moved), which gives it a new "
+            "frame of reference."
         )
     ct = sitk.Cast(sitk.Round(sitk.Cast(ct, sitk.sitkFloat32)), sitk.sitkInt16)
     ordered = _sorted(ct)
@@ -118,6 +122,7 @@ def export_series(
     maker: Maker,
     source: Source | None = None,
     resample: bool = False,
+    allow_moved: bool = False,
     report: Report = lambda fraction, stage: None,
     before_publishing: Callable[[], None] = lambda: None,
 ) -> ExportResult:
@@ -128,7 +133,7 @@ def export_series(
         output: see ``check_output_folder``.
         maker: the model's name and SHA-256 go into every file.
         source: the MR series; without it study, series and frame of reference are new, and a finding says so.
-        resample: see ``prepare_ct``.
+        resample, allow_moved: see ``prepare_ct``; a CT that was moved gets a new frame of reference.
         report: called with (fraction 0..1, stage).
         before_publishing: called when nothing but the renaming is left to do.
 
@@ -139,8 +144,11 @@ def export_series(
     from_mr = source or Source()
     pydicom = import_pydicom()
     report(0.0, "Checking the geometry")
-    ct, findings = prepare_ct(ct, from_mr, resample)
-    findings += _identity_findings(source)
+    moved = _is_moved(ct, from_mr)
+    ct, findings = prepare_ct(ct, from_mr, resample, allow_moved)
+    findings += _identity_findings(source, moved)
+    if moved:
+        from_mr = _without_frame_of_reference(from_mr)
     study_uid = from_mr.study_uid or pydicom.uid.generate_uid(prefix=None)
     frame_uid = from_mr.frame_of_reference_uid or pydicom.uid.generate_uid(prefix=None)
     series_uid = pydicom.uid.generate_uid(prefix=None)
@@ -178,7 +186,17 @@ def _check_hounsfield(ct: sitk.Image) -> None:
         )
 
 
-def _identity_findings(source: Source | None) -> list[Finding]:
+def _is_moved(ct: sitk.Image, source: Source) -> bool:
+    """Whether the CT lies anywhere else than its MR, if there is one."""
+    return source.grid is not None and not same_grid(_sorted(ct), _sorted(source.grid), _SAME_PLACE_MM)
+
+
+def _without_frame_of_reference(source: Source) -> Source:
+    copied = {keyword: value for keyword, value in source.copied.items() if keyword != "PositionReferenceIndicator"}
+    return replace(source, frame_of_reference_uid="", copied=copied)
+
+
+def _identity_findings(source: Source | None, moved: bool) -> list[Finding]:
     if source is None:
         return [
             Finding(
@@ -186,6 +204,15 @@ def _identity_findings(source: Source | None) -> list[Finding]:
                 "new-identifiers",
                 "No MR series was given, so the CT has no patient, and a new study and frame of reference: "
                 "other systems cannot lay it over the MR without a registration.",
+            )
+        ]
+    if moved:
+        return [
+            Finding(
+                "warning",
+                "new-frame-of-reference",
+                "The CT does not lie where its MR series lies, so it has a new frame of reference: other systems "
+                "cannot lay it over the MR without a registration.",
             )
         ]
     if not source.frame_of_reference_uid:

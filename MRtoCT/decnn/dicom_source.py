@@ -1,6 +1,7 @@
 """The MR series that a synthetic CT was made from: what its DICOM files say of patient, study and place."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import SimpleITK as sitk
 
 from decnn.errors import InputError, SetupError
-from decnn.images import read_image
+from decnn.images import read_image, read_series, sorted_series
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -42,6 +43,9 @@ COPIED_TAGS = (
     "PositionReferenceIndicator",
 )
 
+# A frame may be off its place in the image by as much.
+_SAME_PLACE_MM = 0.1
+
 
 @dataclass(frozen=True)
 class Source:
@@ -68,25 +72,45 @@ def import_pydicom() -> ModuleType:
     return pydicom
 
 
-def read_source(folder: str | Path) -> Source:
-    """Reads the one MR series in a folder.
+def listed_files(path: str | Path) -> list[str]:
+    """The paths in a text file, one a line; InputError if there are none, or one of them is no file."""
+    try:
+        names = [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The list {path} cannot be read: give a text file with one path a line.") from error
+    missing = [name for name in names if not os.path.isfile(name)]
+    if missing or not names:
+        raise InputError(
+            f"Of the {len(names)} files that {path} names, {len(missing)} are not there: import the series again."
+        )
+    return names
+
+
+def read_source(series: str | Path | Sequence[str]) -> Source:
+    """Reads an MR series: the one in a folder, or the one that these files are, in any order.
 
     Raises:
-        InputError: not a folder with one MR series, or its files are of different studies or frames of reference.
+        InputError: not one MR series, or its files are of different studies or frames of reference.
         SetupError: pydicom is missing.
     """
     pydicom = import_pydicom()
-    if not os.path.isdir(folder):
-        raise InputError(f"There is no folder {folder}: give the folder with the files of the MR series.")
-    grid = read_image(folder)
-    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
+    if isinstance(series, str | Path):
+        folder = str(series)
+        if not os.path.isdir(folder):
+            raise InputError(f"There is no folder {folder}: give the folder with the files of the MR series.")
+        grid = read_image(folder)
+        names = list(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder))
+    else:
+        folder = os.path.dirname(series[0])
+        names = sorted_series(series)
+        grid = read_series(names)
     headers: list[Dataset] = [pydicom.dcmread(name, stop_before_pixels=True) for name in names]
     first = headers[0]
     if (modality := str(first.get("Modality", ""))) != "MR":
         raise InputError(
             f"The series in {folder} has the modality {modality or '(none)'}: give the MR series the CT was made from."
         )
-    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID"):
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID"):
         if len({str(header.get(keyword, "")) for header in headers}) > 1:
             raise InputError(
                 f"The files in {folder} differ in their {keyword}, so they are not one series: export it again."
@@ -96,6 +120,7 @@ def read_source(folder: str | Path) -> Source:
             f"Files in {folder} lack the UID of their study or of themselves, so no CT can refer to them: export the "
             "series again, or leave --reference out."
         )
+    _check_frames(first, grid)
     return Source(
         grid=grid,
         study_uid=str(first.StudyInstanceUID),
@@ -104,3 +129,16 @@ def read_source(folder: str | Path) -> Source:
         copied={keyword: first.get(keyword) for keyword in COPIED_TAGS if keyword in first},
         images=[(str(header.SOPClassUID), str(header.SOPInstanceUID)) for header in headers],
     )
+
+
+def _check_frames(header: "Dataset", grid: sitk.Image) -> None:
+    """Raises InputError if the frames of a multi-frame file do not lie where the image that was read of it has them."""
+    for index, frame in enumerate(header.get("PerFrameFunctionalGroupsSequence") or []):
+        plane = frame.get("PlanePositionSequence")
+        written = [float(x) for x in plane[0].ImagePositionPatient] if plane else []
+        expected = grid.TransformIndexToPhysicalPoint((0, 0, index)) if index < grid.GetDepth() else ()
+        if len(written) != 3 or any(abs(a - b) > _SAME_PLACE_MM for a, b in zip(written, expected, strict=False)):
+            raise InputError(
+                "The frames of the multi-frame MR are unevenly spaced or in no order, so their place cannot be relied "
+                "on: convert the series to one file a slice, or leave --reference out."
+            )

@@ -171,7 +171,15 @@ def _read_dicom_folder(folder: Path) -> sitk.Image:
             f"The folder {folder} holds {len(series)} DICOM series: put the files of the T1 series into a folder "
             "of its own, and give that."
         )
-    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
+    return read_series(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
+
+
+def read_series(files: Sequence[str]) -> sitk.Image:
+    """The image in the files of one DICOM series, in the order along the slices' normal.
+
+    Raises:
+        InputError: damaged files, slices of different size, uneven or missing slices.
+    """
     try:
         _check_even_slices(files)
         if len(files) == 1:
@@ -181,22 +189,33 @@ def _read_dicom_folder(folder: Path) -> sitk.Image:
         return reader.Execute()
     except RuntimeError as error:
         raise InputError(
-            f"The DICOM series in {folder} cannot be read: files are damaged, or differ in size."
+            f"The DICOM series in {Path(files[0]).parent} cannot be read: files are damaged, or differ in size."
         ) from error
 
 
-def _check_even_slices(files: tuple[str, ...]) -> None:
+def sorted_series(files: Sequence[str]) -> list[str]:
+    """The files of one DICOM series in the order along the slices' normal; InputError if one is no DICOM image."""
+    try:
+        return sorted(files, key=lambda name: _along_normal(name) or 0.0) if len(files) > 1 else list(files)
+    except RuntimeError as error:
+        raise InputError("A file of the DICOM series is damaged: export or import the series again.") from error
+
+
+def _along_normal(name: str) -> float | None:
+    """Where the slice in a DICOM file lies along its normal, in mm; None if the file does not say."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(name)
+    reader.ReadImageInformation()
+    if not (reader.HasMetaDataKey(_POSITION) and reader.HasMetaDataKey(_ORIENTATION)):
+        return None
+    position = np.array([float(number) for number in reader.GetMetaData(_POSITION).split("\\")])
+    row, column = np.array([float(n) for n in reader.GetMetaData(_ORIENTATION).split("\\")]).reshape(2, 3)
+    return float(position @ np.cross(row, column))
+
+
+def _check_even_slices(files: Sequence[str]) -> None:
     """Raises InputError if the slices, in their order along the normal, are not evenly spaced."""
-    positions = []
-    for name in files:
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(name)
-        reader.ReadImageInformation()
-        if not (reader.HasMetaDataKey(_POSITION) and reader.HasMetaDataKey(_ORIENTATION)):
-            continue
-        position = np.array([float(number) for number in reader.GetMetaData(_POSITION).split("\\")])
-        row, column = np.array([float(n) for n in reader.GetMetaData(_ORIENTATION).split("\\")]).reshape(2, 3)
-        positions.append(float(position @ np.cross(row, column)))
+    positions = [place for place in map(_along_normal, files) if place is not None]
     steps = np.abs(np.diff(positions))
     if steps.size and np.ptp(steps) > _UNEVEN * max(float(np.median(steps)), 1e-6):
         raise InputError(

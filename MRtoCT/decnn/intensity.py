@@ -14,6 +14,14 @@ _DEPTH_UNIT_MM = 30.0
 _BRIGHTEST = 5.0
 
 
+def from_zero(image: sitk.Image) -> sitk.Image:
+    """Shifts images whose air is negative (z-scores) so that air is 0; small negatives (ringing) are left to clip."""
+    array = sitk.GetArrayViewFromImage(image)
+    low, high = (float(value) for value in np.percentile(array.reshape(-1)[::7], [0.5, 99.5]))
+    image = sitk.Cast(image, sitk.sitkFloat32)
+    return sitk.Clamp(image - low if low < -0.05 * high else image, lowerBound=0.0, upperBound=float("inf"))
+
+
 def head_mask(image: sitk.Image) -> sitk.Image:
     """The head with everything inside the skin, air cavities included.
 

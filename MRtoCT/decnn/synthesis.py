@@ -11,13 +11,14 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from decnn.checks import check_head, check_image
+from decnn.checks import check_image
 from decnn.confidence import check_model, disagreement, variance_of_stages
 from decnn.devices import describe, select_device
 from decnn.errors import Cancelled, SetupError
 from decnn.findings import Finding, raise_errors
 from decnn.grid import AIR_HU, from_canonical, to_canonical
-from decnn.intensity import depth_channel, head_mask, normalize
+from decnn.headchecks import find_head
+from decnn.intensity import depth_channel, from_zero, normalize
 from decnn.model import Model
 from decnn.views import AXES, view_input
 
@@ -81,10 +82,9 @@ def synthesize(
     chosen = select_device(device)
 
     steps.enter(0.02, "Resampling to 1 mm")
-    canonical = to_canonical(_from_zero(image))
+    canonical = to_canonical(from_zero(image))
     steps.enter(0.05, "Finding the head")
-    mask = head_mask(canonical)
-    head_findings = check_head(sitk.GetArrayViewFromImage(canonical), sitk.GetArrayViewFromImage(mask))
+    mask, head_findings = find_head(image, canonical)
     raise_errors(head_findings)
     findings += head_findings
     steps.enter(0.13, "Normalizing the intensity")
@@ -237,14 +237,6 @@ def _on_grid(values: np.ndarray, canonical: sitk.Image, image: sitk.Image, backg
     back = sitk.Cast(sitk.Round(from_canonical(volume, image, background)), sitk.sitkInt16)
     back.CopyInformation(image)
     return back
-
-
-def _from_zero(image: sitk.Image) -> sitk.Image:
-    """Shifts images whose air is negative (z-scores) so that air is 0; small negatives (ringing) are left to clip."""
-    array = sitk.GetArrayViewFromImage(image)
-    low, high = (float(value) for value in np.percentile(array.reshape(-1)[::7], [0.5, 99.5]))
-    image = sitk.Cast(image, sitk.sitkFloat32)
-    return sitk.Clamp(image - low if low < -0.05 * high else image, lowerBound=0.0, upperBound=float("inf"))
 
 
 def _bounding_box(mask: sitk.Image) -> tuple[slice, ...]:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pydicom
 import SimpleITK as sitk
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 STUDY, SERIES, FRAME = "1.2.826.0.1.3680043.8.1.1", "1.2.826.0.1.3680043.8.1.2", "1.2.826.0.1.3680043.8.1.3"
 SAGITTAL = (0, 0, 1, 1, 0, 0, 0, -1, 0)
@@ -61,3 +61,40 @@ def write_mr(folder: Path, image: sitk.Image, **tags: Any) -> Path:
         file.file_meta.FileMetaInformationGroupLength = 0
         file.save_as(folder / f"{(index * 5) % 97}.dcm")
     return folder
+
+
+def write_enhanced_mr(path: Path, image: sitk.Image) -> Path:
+    """An image as one multi-frame file (Enhanced MR Image Storage), its frames in order."""
+    array = sitk.GetArrayFromImage(image).astype("<u2")
+    axes = np.array(image.GetDirection()).reshape(3, 3)
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    meta.MediaStorageSOPInstanceUID, meta.TransferSyntaxUID = f"{SERIES}.1", ExplicitVRLittleEndian
+    file = FileDataset("", {}, b"\0" * 128, meta, is_implicit_VR=False, is_little_endian=True)
+    for keyword, value in {
+        "SOPClassUID": EnhancedMRImageStorage, "SOPInstanceUID": f"{SERIES}.1", "StudyInstanceUID": STUDY,
+        "SeriesInstanceUID": SERIES, "FrameOfReferenceUID": FRAME, "Modality": "MR", "PatientName": "Doe^Jane",
+        "PatientID": "P 1", "SeriesNumber": 7, "InstanceNumber": 1, "Rows": image.GetHeight(),
+        "Columns": image.GetWidth(), "NumberOfFrames": image.GetDepth(), "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2", "BitsAllocated": 16, "BitsStored": 16, "HighBit": 15,
+        "PixelRepresentation": 0,
+    }.items():  # fmt: skip
+        setattr(file, keyword, value)
+    shared, measures, orientation = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing = [f"{image.GetSpacing()[1]:.12g}", f"{image.GetSpacing()[0]:.12g}"]
+    measures.SliceThickness = measures.SpacingBetweenSlices = image.GetSpacing()[2]
+    orientation.ImageOrientationPatient = [f"{x:.12g}" for x in (*axes[:, 0], *axes[:, 1])]
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    file.SharedFunctionalGroupsSequence = [shared]
+    frames = []
+    for index in range(image.GetDepth()):
+        frame, position = Dataset(), Dataset()
+        position.ImagePositionPatient = [f"{x:.9g}" for x in image.TransformIndexToPhysicalPoint((0, 0, index))]
+        frame.PlanePositionSequence = [position]
+        frames.append(frame)
+    file.PerFrameFunctionalGroupsSequence = frames
+    file.PixelData = array.tobytes()
+    pydicom.dataset.validate_file_meta(meta)
+    file.file_meta.FileMetaInformationGroupLength = 0
+    file.save_as(path)
+    return path

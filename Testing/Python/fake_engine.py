@@ -1,6 +1,7 @@
 """Plays the engine where the real one cannot be timed: python fake_engine.py ROLE VERB [INPUT OUTPUT ...].
 
-A real child process that speaks the engine's protocol. Roles: make (a CT that is -1000 HU everywhere), hang (until it
+A real child process that speaks the engine's protocol. Roles: make (a CT that is -1000 HU everywhere, findings,
+an empty folder for a series), hang (until it
 is told to stop), stubborn (not even then, nor its own child), orphan (dies, but its child does not), fail, lie (claims
 a CT that is not there), nonsense (then as hang), chatter, devices.
 """
@@ -34,7 +35,14 @@ def say(**event: object) -> None:
 
 def main(role: str, verb: str, *arguments: str) -> int:
     say(event="progress", fraction=0.25, stage="Acting")
-    if role == "make":
+    if role == "make" and verb == "check":
+        say(event="finding", severity="warning", code="thick", message="The slices are thick.")
+        say(event="result", input=arguments[0], findings=[])
+    elif role == "make" and verb == "export-dicom":
+        Path(arguments[1]).mkdir()
+        say(event="finding", severity="warning", code="new", message="All identifiers are new.")
+        say(event="result", output=arguments[1], files=3, arguments=arguments)
+    elif role == "make":
         import SimpleITK as sitk
 
         mr = sitk.ReadImage(arguments[0])

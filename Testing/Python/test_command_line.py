@@ -55,16 +55,17 @@ def test_json_protocol(engine: Engine, mr_file: Path, tiny_model: Path, output: 
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     assert {"Loading PyTorch", "Synthesizing coronal view", "Writing the CT"} <= {line["stage"] for line in progress}
 
-    (finding,) = (line for line in lines if line["event"] == "finding")
-    assert (finding["severity"], finding["code"]) == ("warning", "field-of-view")
+    findings = [line for line in lines if line["event"] == "finding"]
+    assert [(f["severity"], f["code"]) for f in findings] == [("warning", "field-of-view"), ("warning", "cut")]
     result = lines[-1]
     spec = json.loads((tiny_model / "model.json").read_text())
     assert result.pop("seconds") > 0
     assert 100 < result.pop("peak_memory_mb") < 3000
-    assert result.pop("findings") == [{key: finding[key] for key in ("severity", "code", "message")}]
+    assert result.pop("findings") == [{key: f[key] for key in ("severity", "code", "message")} for f in findings]
     assert result == {
         "event": "result",
         "output": str(output),
+        "confidence": None,
         "model": "test-model",
         "model_version": "0.0.1",
         "weights_sha256": spec["weights"]["sha256"],

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.dataset import FileDataset
-from pydicom.uid import MRImageStorage
+from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
 
 import dicom_judge
 from conftest import engine_environment
@@ -22,7 +22,7 @@ from decnn.dicom_source import COPIED_TAGS, Source, read_source
 from decnn.errors import Cancelled, InputError, SetupError
 from decnn.images import read_image, same_grid
 from decnn.provenance import Maker, maker_of, sign
-from dicom_phantom import FRAME, SAGITTAL, SERIES, STUDY, make_ct, write_mr
+from dicom_phantom import FRAME, SAGITTAL, SERIES, STUDY, make_ct, write_enhanced_mr, write_mr
 from test_command_line import Engine, events
 
 MAKER = Maker("decnn-head-t1", "1.0.0", "0123456789abcdef" * 4)
@@ -324,3 +324,86 @@ def test_without_pydicom_it_says_how_to_get_it(engine: Engine, tmp_path: Path) -
     error = json.loads(done.stdout.splitlines()[-1])
     assert done.returncode == 3 and error["code"] == "setup" and "pip install pydicom" in error["message"]
     assert engine("info", env=environment).returncode == 0
+
+
+# --- the MR's files, wherever they lie
+
+
+def test_the_files_of_a_series_may_lie_among_others(engine: Engine, tmp_path: Path) -> None:
+    ct = make_ct()
+    sign(ct, MAKER)
+    sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
+    mr = write_mr(tmp_path / "database", ct)
+    wanted = sorted(mr.iterdir())
+    other = write_mr(tmp_path / "other", ct, SeriesInstanceUID=f"{SERIES}.99", FrameOfReferenceUID=f"{FRAME}.99")
+    for path in other.iterdir():
+        path.rename(mr / f"other{path.name}")
+    out, names = tmp_path / "out", tmp_path / "files.txt"
+    assert engine("export-dicom", tmp_path / "ct.nrrd", out, "--reference", mr).returncode == 2  # two series
+    names.write_text("\n".join(map(str, wanted)), encoding="utf-8")
+    done = engine("export-dicom", tmp_path / "ct.nrrd", out, "--reference-list", names)
+    assert done.returncode == 0, done.stderr
+    assert slices(out)[0].FrameOfReferenceUID == FRAME
+    assert same_grid(read_image(out), ct, 1e-4)
+
+    names.write_text("\n".join(map(str, sorted(mr.iterdir()))), encoding="utf-8")
+    both = engine("export-dicom", tmp_path / "ct.nrrd", tmp_path / "both", "--reference-list", names)
+    assert both.returncode == 2 and "Error: " in both.stderr and not (tmp_path / "both").exists()
+    names.write_text(f"{wanted[0]}\n{tmp_path / 'gone.dcm'}\n", encoding="utf-8")
+    gone = engine("export-dicom", tmp_path / "ct.nrrd", tmp_path / "gone", "--reference-list", names)
+    assert gone.returncode == 2 and "Of the 2 files" in gone.stderr and "1 are not there" in gone.stderr
+
+
+@pytest.mark.parametrize("direction", [(1, 0, 0, 0, 1, 0, 0, 0, 1), SAGITTAL], ids=["axial", "sagittal"])
+def test_a_multi_frame_mr_is_a_source_like_any_other(tmp_path: Path, direction: tuple[float, ...]) -> None:
+    ct = make_ct(direction)
+    (tmp_path / "mr").mkdir()
+    write_enhanced_mr(tmp_path / "mr" / "mr.dcm", ct + 2000)
+    for source in (read_source(tmp_path / "mr"), read_source([str(tmp_path / "mr" / "mr.dcm")])):
+        assert same_grid(source.grid, ct, 1e-3)
+        assert source.images == [(EnhancedMRImageStorage, f"{SERIES}.1")]
+    export_series(ct, tmp_path / "out", MAKER, source)
+    file = slices(tmp_path / "out")[0]
+    assert (file.StudyInstanceUID, file.FrameOfReferenceUID, str(file.PatientName)) == (STUDY, FRAME, "Doe^Jane")
+
+
+def test_a_multi_frame_mr_with_frames_in_no_order_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mr").mkdir()
+    path = write_enhanced_mr(tmp_path / "mr" / "mr.dcm", make_ct() + 2000)
+    file = pydicom.dcmread(path)
+    frames = file.PerFrameFunctionalGroupsSequence
+    frames[3], frames[6] = frames[6], frames[3]
+    file.save_as(path)
+    with pytest.raises(InputError, match="frames of the multi-frame MR"):
+        read_source(tmp_path / "mr")
+
+
+def test_a_moved_ct_keeps_patient_and_study_but_no_frame_of_reference(tmp_path: Path) -> None:
+    ct = make_ct()
+    source = read_source(write_mr(tmp_path / "mr", ct))
+    moved = sitk.Image(ct)
+    moved.SetOrigin((-70, 33.3, -1234.5))
+    result = export_series(moved, tmp_path / "out", MAKER, source, allow_moved=True)
+    assert [finding.code for finding in result.findings] == ["new-frame-of-reference"]
+    file = slices(tmp_path / "out")[0]
+    assert file.FrameOfReferenceUID == result.frame_of_reference_uid and file.FrameOfReferenceUID.startswith("2.25.")
+    assert (file.StudyInstanceUID, file.PatientID) == (STUDY, "P 1") and file["PositionReferenceIndicator"].is_empty
+    assert same_grid(read_image(tmp_path / "out"), moved, 1e-3)
+    # One that was not moved loses nothing by the permission.
+    kept = export_series(ct, tmp_path / "kept", MAKER, source, allow_moved=True)
+    assert kept.frame_of_reference_uid == FRAME and kept.findings == []
+
+
+@pytest.mark.parametrize("spacing", [(1 / 3, 2 / 7, 1.1), (0.123456789012, 10.0, 0.1), (1e-1, 1e-1, 9.999999999)])
+@pytest.mark.parametrize("origin", [(-1e-9, 1e5 / 7, -98765.4321987), (0.1 + 0.2, -1 / 3, 1e-7)])
+def test_odd_numbers_fit_into_decimal_strings_and_come_back(
+    tmp_path: Path, spacing: tuple[float, ...], origin: tuple[float, ...]
+) -> None:
+    ct = make_ct()
+    ct.SetSpacing(spacing)
+    ct.SetOrigin(origin)
+    export_series(ct, tmp_path / "out", MAKER)
+    assert same_grid(read_image(tmp_path / "out"), ct, 1e-4)
+    for file in slices(tmp_path / "out"):
+        for keyword in ("ImagePositionPatient", "PixelSpacing"):
+            assert all(len(str(number)) <= 16 for number in file[keyword].value)

@@ -235,5 +235,28 @@ class ctkSliderWidget(PythonQtObject, QtWidgets.QWidget):
         self._box.setValue(low + (high - low) * position / 1000)
 
 
+class ctkDirectoryButton(PythonQtObject, QtWidgets.QPushButton):
+    """A button that shows a folder; here it opens no dialog, a test sets ``directory``."""
+
+    directoryChanged = QtCore.Signal(str)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._directory = ""
+        self.setSizePolicy(QtWidgets.QSizePolicy.Ignored, QtWidgets.QSizePolicy.Fixed)  # a long path is elided
+
+    directory = QtCore.Property(str, lambda self: self._directory, lambda self, value: self.setDirectory(value))
+
+    def setDirectory(self, directory: str) -> None:
+        if directory != self._directory:
+            self._directory = directory
+            self.setText(directory)
+            self.directoryChanged.emit(directory)
+
+
 MRML_WIDGETS = {"qMRMLWidget": qMRMLWidget, "qMRMLNodeComboBox": qMRMLNodeComboBox}
-CTK_WIDGETS = {"ctkCollapsibleButton": ctkCollapsibleButton, "ctkSliderWidget": ctkSliderWidget}
+CTK_WIDGETS = {
+    "ctkCollapsibleButton": ctkCollapsibleButton,
+    "ctkDirectoryButton": ctkDirectoryButton,
+    "ctkSliderWidget": ctkSliderWidget,
+}
