@@ -1,6 +1,8 @@
 # make demo   a synthetic CT of a real head, and a picture of it, in demo/     (MR=path/to/t1.nii.gz for your own)
 # make test   everything that continuous integration checks
-# make lint   style and types only;  make bench  time and memory on this machine;  make train  the bundled model anew
+# make lint   style and types only;  make bench  time and memory on this machine
+# make train  a small model, scored;  make train-full  the bundled model anew (hours)
+# make screenshots   the pictures of the panel in README
 # Each sets up .venv by itself; PYTHON=... names another Python 3.11.
 
 PYTHON ?= python3.11
@@ -9,7 +11,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # The folder of the T1 heads and CT heads that training reads (training/README.md tells where they come from).
 DATA ?= ../shared/data
-RUN ?= runs/decnn-head-t1
+RUNS ?= runs
 
 export PYTHONPATH := $(CURDIR)/MRtoCT:$(CURDIR)/Testing:$(CURDIR)/Testing/Python:$(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -19,7 +21,7 @@ export QT_QPA_PLATFORM ?= offscreen
 QT_LIBRARIES := $(CURDIR)/$(VENV)/qt-libraries
 export LD_LIBRARY_PATH := $(QT_LIBRARIES)$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
-.PHONY: demo test lint bench train clean
+.PHONY: demo test lint bench screenshots train train-full clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -35,8 +37,19 @@ lint: $(READY)
 bench: $(READY)
 	@$(PY) Testing/bench.py
 
+screenshots: $(READY)
+	$(PY) Testing/screenshots.py Resources
+
 train: $(READY)
-	$(PY) -m training fit --data "$(DATA)" --run "$(RUN)" --workers 2
+	$(PY) -m training simulate --data "$(DATA)" --bank "$(RUNS)/small-bank" --pairs 1
+	$(PY) -m training fit --bank "$(RUNS)/small-bank" --run "$(RUNS)/small" --pairs 1 --steps 300 --patch 96 --average 0.98 --hold-out ernie
+	$(PY) -m training export --run "$(RUNS)/small" --model "$(RUNS)/small/model" --version 0
+	$(PY) -m training evaluate --model "$(RUNS)/small/model" --data "$(DATA)" --heads ernie --json "$(RUNS)/small/scores.json"
+
+train-full: $(READY)
+	$(PY) -m training simulate --data "$(DATA)" --bank "$(RUNS)/bank"
+	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/decnn-head-t1"
+	$(PY) -m training export --run "$(RUNS)/decnn-head-t1" --model "$(RUNS)/model/decnn-head-t1" --version 0.2.0
 
 $(READY): requirements-dev.txt Testing/qt_libraries.py Testing/dicom_judge.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -2,41 +2,75 @@
 
 import argparse
 import json
+import os
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "MRtoCT"))
 
 from decnn.errors import DecnnError
 from decnn.model import load_model
+from training import ablate as ablation
+from training.bank import make_bank
 from training.card import write_card
-from training.evaluate import evaluate, table, write
+from training.cross_validate import cross_validate
+from training.ct_statistics import measure
+from training.curve import draw_curve
+from training.evaluate import evaluate, table
 from training.export import export
 from training.findings import calibrate, judge_again
 from training.findings import table as findings_table
 from training.fit import Settings, fit
 
 
-def main() -> int:
-    """Runs one verb; returns its exit code."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verb = verbs.add_parser("fit", help="train a network; goes on where an interrupted run stopped")
-    verb.add_argument("--data", type=Path, required=True, help="folder with the heads (training/README.md)")
-    verb.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
-    verb.add_argument("--device", default="cpu")
-    verb.add_argument("--workers", type=int, default=1, help="processes that simulate pairs")
+    data = argparse.ArgumentParser(add_help=False)
+    data.add_argument("--data", type=Path, required=True, help="folder with the heads (training/README.md)")
+    bank = argparse.ArgumentParser(add_help=False)
+    bank.add_argument("--bank", type=Path, required=True, help="folder of the simulated pairs")
+    device = argparse.ArgumentParser(add_help=False)
+    device.add_argument("--device", default="cpu", help="cpu, or a CUDA device")
+    settings = argparse.ArgumentParser(add_help=False)
     for setting in fields(Settings):
-        if setting.type in (int, float):
-            verb.add_argument("--" + setting.name.replace("_", "-"), type=setting.type, default=setting.default)
+        if setting.type in (int, float) and setting.name != "seed":
+            settings.add_argument("--" + setting.name.replace("_", "-"), type=setting.type, default=setting.default)
+    settings.add_argument("--seed", type=int, default=Settings().seed)
+
+    verb = verbs.add_parser("simulate", parents=[data, bank], help="make the bank of pairs; goes on where it stopped")
+    verb.add_argument("--pairs", type=int, default=Settings().pairs, help="pairs of each head and kind of T1")
+    verb.add_argument("--seed", type=int, default=1)
+    verb.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    verb = verbs.add_parser(
+        "fit", parents=[bank, settings, device], help="train a network; goes on where an interrupted run stopped"
+    )
+    verb.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
+    verb.add_argument("--hold-out", nargs="*", default=[], metavar="HEAD", help="heads to leave out, to be scored on")
+    verb.add_argument("--init", help="a model (name or folder) to start from, of the same architecture")
+    verb = verbs.add_parser("curve", help="draw the learning curve of a run's log")
+    verb.add_argument("--log", type=Path, required=True)
+    verb.add_argument("--png", type=Path, required=True)
+    verb = verbs.add_parser(
+        "cross-validate", parents=[data, bank, settings, device], help="leave each head out once; print the table"
+    )
+    verb.add_argument("--runs", type=Path, required=True, help="folder for the runs")
+    verb.add_argument("--simulations", type=int, default=1, help="T1s simulated of each head without a measured one")
+    verb.add_argument("--json", type=Path, help="where to store the figures")
+    verb = verbs.add_parser("ablate", parents=[bank, device], help="change one thing at a time; print the table")
+    verb.add_argument("--runs", type=Path, required=True, help="folder for the runs")
+    verb.add_argument("--steps", type=int, default=400)
+    verb.add_argument("--seeds", type=int, default=3)
+    verb.add_argument("--json", type=Path, help="where to store the figures")
+    verb = verbs.add_parser("measure-ct", parents=[data], help="HU per tissue and depth in the CTs of real heads")
+    verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("export", help="make a model folder of a run")
     verb.add_argument("--run", type=Path, required=True)
     verb.add_argument("--model", type=Path, required=True, help="the folder to write; its name names the model")
     verb.add_argument("--version", required=True)
-    verb = verbs.add_parser("evaluate", help="score a model on heads and print the table")
+    verb = verbs.add_parser("evaluate", parents=[data], help="score a model on heads and print the table")
     verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
-    verb.add_argument("--data", type=Path, required=True)
     verb.add_argument("--heads", nargs="+", required=True, help="heads that the model has not been trained on")
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("check-findings", help="count false alarms and detections of the findings on an input")
@@ -45,33 +79,70 @@ def main() -> int:
     verb.add_argument("--json", type=Path, required=True, help="where the measures are stored; without --data, read")
     verb = verbs.add_parser("card", help="write a model's card from the stored figures")
     verb.add_argument("--model", type=Path, required=True, help="the model's folder")
-    verb.add_argument("--results", type=Path, required=True, help="JSON written by evaluate")
+    verb.add_argument("--results", type=Path, required=True, help="JSON written by evaluate or cross-validate")
     verb.add_argument("--limits", type=Path, required=True, help="Markdown list of known limits")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """Runs one verb; returns its exit code."""
+    arguments = _parser().parse_args()
     try:
-        if arguments.verb == "fit":
-            given = {s.name: getattr(arguments, s.name) for s in fields(Settings) if s.type in (int, float)}
-            fit(arguments.data, arguments.run, Settings(**given), arguments.workers, arguments.device)
-        elif arguments.verb == "export":
-            print(export(arguments.run, arguments.model, arguments.version))
-        elif arguments.verb == "evaluate":
-            result = evaluate(load_model(arguments.model), arguments.data, arguments.heads)
-            print(table(result))
-            if arguments.json:
-                write(result, arguments.json)
-        elif arguments.verb == "check-findings":
-            if arguments.data is None:
-                counted = judge_again(json.loads(arguments.json.read_text(encoding="utf-8")))
-            else:
-                counted = calibrate(arguments.data, arguments.seeds)
-            write(counted, arguments.json)
-            print(findings_table(counted))
-        elif arguments.verb == "card":
-            print(write_card(arguments.model, arguments.results, arguments.limits))
+        _run(arguments)
     except DecnnError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.verb == "simulate":
+        make_bank(
+            arguments.data, arguments.bank, Settings().entries(), arguments.pairs, arguments.seed, arguments.workers
+        )
+    elif arguments.verb == "fit":
+        init = load_model(arguments.init) if arguments.init else None
+        settings = replace(_settings(arguments), init=init.weights_sha256 if init else "")
+        for head in arguments.hold_out:
+            settings = settings.without(head)
+        fit(arguments.bank, arguments.run, settings, arguments.device, init)
+    elif arguments.verb == "curve":
+        draw_curve(arguments.log, arguments.png)
+    elif arguments.verb == "cross-validate":
+        a = arguments
+        result = cross_validate(a.data, a.bank, a.runs, _settings(a), a.simulations, a.device)
+        _show(result, table(result), arguments.json)
+    elif arguments.verb == "ablate":
+        result = ablation.ablate(arguments.bank, arguments.runs, arguments.steps, arguments.seeds, arguments.device)
+        _show(result, ablation.table(result), arguments.json)
+    elif arguments.verb == "measure-ct":
+        result = measure(arguments.data)
+        _show(result, json.dumps(result, indent=2), arguments.json)
+    elif arguments.verb == "export":
+        print(export(arguments.run, arguments.model, arguments.version))
+    elif arguments.verb == "evaluate":
+        result = evaluate(load_model(arguments.model), arguments.data, arguments.heads)
+        _show(result, table(result), arguments.json)
+    elif arguments.verb == "check-findings":
+        if arguments.data is None:
+            result = judge_again(json.loads(arguments.json.read_text(encoding="utf-8")))
+        else:
+            result = calibrate(arguments.data, arguments.seeds)
+        _show(result, findings_table(result), arguments.json)
+    elif arguments.verb == "card":
+        print(write_card(arguments.model, arguments.results, arguments.limits))
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return Settings(**{s.name: getattr(arguments, s.name) for s in fields(Settings) if s.type in (int, float)})
+
+
+def _show(result: dict, text: str, path: Path | None) -> None:
+    """Prints the figures, and stores them if a file is named."""
+    print(text)
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

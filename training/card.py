@@ -5,7 +5,9 @@ import tomllib
 from pathlib import Path
 
 from decnn.errors import InputError
+from decnn.network import DECNN
 from training.evaluate import table
+from training.fit import settings_from
 
 _SOURCES = Path(__file__).with_name("sources.toml")
 _TEXT = """# {name} {version}
@@ -21,6 +23,7 @@ _TEXT = """# {name} {version}
 | architecture | `{architecture}` |
 | weights | {file}, SHA-256 `{sha256}` |
 | training | {steps} steps, {patches} patches of {patch} x {patch} mm, seed {seed} |
+| parameters | {parameters} |
 
 ## Data
 
@@ -32,7 +35,7 @@ The weights are subject to the strictest of these terms: if a source asks for no
 
 ## Figures
 
-Measured on heads that the model has not been trained on, by `python -m training evaluate`; stored in
+{measured}; stored in
 `{results}`.
 Metrics follow SynthRAD2023 where the name says so; "tight" and "wide" are the body masks of `decnn/metrics.py`.
 
@@ -53,21 +56,37 @@ Research on MR-only workflows, and review beside the MR. Not for treatment witho
 """
 
 
+_OF_THIS_MODEL = "Measured on heads that the model has not been trained on, by `python -m training evaluate`"
+_OF_ITS_KIND = (
+    "Not of these very weights, which have seen all heads, but of networks of this architecture, each trained, "
+    "for {steps} steps of {batch} patches of {patch} x {patch} mm, without the head that they are scored on, by "
+    "`python -m training cross-validate`"
+)
+
+
 def write_card(folder: Path, results: Path, limits: Path) -> Path:
     """Writes MODEL_CARD.md into a model folder.
 
     Args:
         folder: the model.
-        results: JSON of ``evaluate``; must belong to these very weights.
+        results: JSON of ``evaluate``, which must belong to these very weights, or of ``cross_validate``, which must
+            belong to this architecture.
         limits: Markdown list of known limits, seen in the model's pictures.
 
     Raises:
-        InputError: the figures were measured with other weights.
+        InputError: the figures were measured with other weights, or another architecture.
     """
     spec = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     figures = json.loads(results.read_text(encoding="utf-8"))
-    if figures["weights_sha256"] != spec["weights"]["sha256"]:
-        raise InputError(f"The figures in {results} belong to other weights: run evaluate again.")
+    measured = _OF_THIS_MODEL
+    if "settings" in figures:
+        settings = settings_from(json.dumps(figures["settings"]))
+        measured = _OF_ITS_KIND.format(steps=settings.steps, batch=settings.batch, patch=settings.patch)
+        belongs = settings.architecture() == spec["architecture"]
+    else:
+        belongs = figures["weights_sha256"] == spec["weights"]["sha256"]
+    if not belongs:
+        raise InputError(f"The figures in {results} belong to another model: run evaluate or cross-validate again.")
     sources = tomllib.loads(_SOURCES.read_text(encoding="utf-8"))
     heads = "\n".join(
         f"- {name}: {sources[name]['use']}. Terms as found: {sources[name]['terms']}"
@@ -86,6 +105,8 @@ def write_card(folder: Path, results: Path, limits: Path) -> Path:
             **spec["weights"],
             **training,
             heads=heads,
+            parameters=f"{sum(p.numel() for p in DECNN(**spec['architecture']).parameters()):,}",
+            measured=measured,
             results=results.as_posix(),
             table=table(figures),
             limits=limits.read_text(encoding="utf-8").strip(),

@@ -6,7 +6,6 @@ Two kinds of reference, and no figure without its kind:
 The error in HU on a measured T1 *and* CT of one person is not among them; it takes data that this project may not ship.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +22,17 @@ COLUMNS = (
     "mae_hu_tight", "mae_hu_wide", "me_hu", "psnr_db_2023", "ssim_2023", "bone_dice", "bone_surface95_mm",
     "mae_air_hu", "mae_soft_tissue_hu", "mae_bone_hu", "me_bone_hu",
 )  # fmt: skip
-SIMULATIONS = 3  # different contrasts of a head without a measured T1
+SIMULATIONS = 3
 
 
-def evaluate(model: Model, data: Path, names: list[str]) -> dict:
-    """Rows of metrics per head (and per simulated contrast), and what model and data they belong to."""
+def evaluate(model: Model, data: Path, names: list[str], simulations: int = SIMULATIONS) -> dict:
+    """Rows of metrics per head, and what model and data they belong to.
+
+    simulations: how many contrasts of a head without a measured T1 are simulated and averaged.
+    """
     rows: list[dict] = []
     for head in read_heads(data, names):
-        cases = _cases(head)
+        cases = _cases(head, simulations)
         scored = [_score(model, *case) for case in cases]
         row: dict = {"head": head.name, "reference": "labels" if head.hu is None else "measured CT"}
         row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(cases)} simulated T1"
@@ -50,23 +52,17 @@ def table(result: dict) -> str:
     return "\n".join(lines)
 
 
-def write(result: dict, path: Path) -> None:
-    """Stores the figures as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-
-
 def _mean(values: list[float | None]) -> float | None:
     """Mean of what is defined (a CT without bone has no surface of bone); None if nothing is."""
     defined = [value for value in values if value is not None]
     return round(float(np.mean(defined)), 4) if defined else None
 
 
-def _cases(head: Head) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+def _cases(head: Head, simulations: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
     """(MR, reference HU, bone by the labels or None) of a head."""
     if head.mr is not None:
         return [(head.mr, draw_hu(head, np.random.default_rng(0)), head.tissue == Tissue.BONE)]
-    pairs = [simulate(head, np.random.default_rng([0, number])) for number in range(SIMULATIONS)]
+    pairs = [simulate(head, np.random.default_rng([0, number])) for number in range(simulations)]
     return [(pair.mr.astype(np.float32), pair.hu.astype(np.float32), None) for pair in pairs]
 
 

@@ -3,14 +3,32 @@
 from pathlib import Path
 
 from decnn.model import save_model
-from training.fit import HU_SCALE, averaged_network
+from training.fit import HU_SCALE, Settings, averaged_network
 
-DESCRIPTION = (
-    "T1-weighted MR of the head to CT. DECNN with {blocks} embedding blocks and {features} feature maps; not "
-    "exactly the paper's network: the head's convolutions are dilated ({dilations}) for context, with batch norm, "
-    "{neighbours} neighbouring slices and the depth under the skin as input. One network for axial, coronal and "
-    "sagittal slices; the CT is the mean of the three."
-)
+_HEADS = {
+    "plain": "",
+    "dilated": "the head's convolutions are dilated ({dilations}) for context, with ",
+    "pyramid": "the head convolves at 1 mm and at {levels} coarser levels ({pyramid} maps) for context, with ",
+}
+
+
+def describe(settings: Settings) -> str:
+    """What the network is, and how it differs from the paper's, in sentences."""
+    kind = "pyramid" if settings.pyramid else "dilated" if set(settings.dilations) != {1} else "plain"
+    head = _HEADS[kind].format(
+        dilations=", ".join(map(str, settings.dilations)),
+        levels=len(settings.pyramid),
+        pyramid=", ".join(map(str, settings.pyramid)),
+    )
+    inputs = f"{settings.neighbours} neighbouring slices" + (
+        " and the depth under the skin as input" if settings.depth_channel else " as input"
+    )
+    norm = "batch norm, " if settings.batch_norm else ""
+    return (
+        f"T1-weighted MR of the head to CT. DECNN with {settings.blocks} embedding blocks and {settings.features} "
+        f"feature maps; not exactly the paper's network: {head}{norm}{inputs}. "
+        "One network for axial, coronal and sagittal slices; the CT is the mean of the three."
+    )
 
 
 def export(run: Path, folder: Path, version: str) -> Path:
@@ -19,12 +37,7 @@ def export(run: Path, folder: Path, version: str) -> Path:
     spec = {
         "name": folder.name,
         "version": version,
-        "description": DESCRIPTION.format(
-            blocks=settings.blocks,
-            features=settings.features,
-            dilations=", ".join(map(str, settings.dilations)),
-            neighbours=settings.neighbours,
-        ),
+        "description": describe(settings),
         "architecture": settings.architecture(),
         "input": {
             "modality": "T1-weighted MR of the head",
@@ -40,6 +53,7 @@ def export(run: Path, folder: Path, version: str) -> Path:
             "patches": step * settings.batch,
             "patch": settings.patch,
             "seed": settings.seed,
+            "pairs_per_kind": settings.pairs,
             "heads": sorted({name for name, _, _ in settings.heads}),
         },
     }

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from decnn.errors import InputError, SetupError
+from decnn.model import Model
 from decnn.network import DECNN
-from training.pool import PairPool, Recipe
+from training import patches
+from training.bank import Entry, open_pairs
 
 HU_SCALE = 1000.0
 LOG_EVERY = 50
@@ -22,37 +24,51 @@ CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 
 
+HEADS = (
+    ("cranium", 0.20, False),
+    ("visible_female", 0.20, False),
+    ("unc", 0.14, False),
+    ("ernie", 0.16, True),
+    ("colin27", 0.08, True),
+    ("ernie", 0.08, False),
+    ("colin27", 0.04, False),
+    ("nmd_19y", 0.05, False),
+    ("nmd_40y", 0.05, False),
+)
+"""(head, share of the patches, with its measured T1). Real CTs and real T1s count most."""
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a run depends on, besides the data."""
+    """Everything that a run depends on, besides the bank of pairs.
 
-    features: int = 48
+    pyramid, dilations, batch_norm, blocks, features: see decnn.network.DECNN. neighbours, depth_channel: see
+    decnn.views.view_input. tentative_weight: of each tentative CT's loss, next to the final one's 1. loss: "l2" or
+    "l1". views: array axes. average: decay of the averaged weights. pairs: of each kind in the bank. bfloat16: mixed
+    precision. init: SHA-256 of the model whose weights the run started from, "" for none.
+    """
+
+    features: int = 32
     blocks: int = 3
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 16)
+    dilations: tuple[int, ...] = ()
+    pyramid: tuple[int, ...] = (48, 64, 96, 128)
     batch_norm: bool = True
     neighbours: int = 5
     depth_channel: bool = True
+    views: tuple[int, ...] = (0, 1, 2)
     tentative_weight: float = 0.5
+    loss: str = "l2"
+    bfloat16: bool = True
     patch: int = 128
     batch: int = 8
-    steps: int = 5000
+    steps: int = 6000
     learning_rate: float = 2e-3
     warm_up: int = 100
-    average: float = 0.998
-    pool: int = 64
-    pool_start: int = 16
-    renew_every: int = 24
+    average: float = 0.995
+    pairs: int = 12
     seed: int = 1
-    heads: tuple[tuple[str, float, bool], ...] = field(
-        default=(
-            ("cranium", 0.28, False),
-            ("visible_female", 0.28, False),
-            ("colin27", 0.14, False),
-            ("colin27", 0.14, True),
-            ("nmd_19y", 0.08, False),
-            ("nmd_40y", 0.08, False),
-        )
-    )
+    init: str = ""
+    heads: tuple[tuple[str, float, bool], ...] = HEADS
 
     def architecture(self) -> dict:
         """Arguments of DECNN."""
@@ -62,59 +78,75 @@ class Settings:
             "blocks": self.blocks,
             "dilations": list(self.dilations),
             "batch_norm": self.batch_norm,
+            "pyramid": list(self.pyramid),
         }
 
+    def entries(self) -> list[Entry]:
+        """What the bank must hold."""
+        return [Entry(name, measured) for name, _, measured in self.heads]
 
-def fit(data: Path, run: Path, settings: Settings, workers: int = 1, device: str = "cpu") -> None:
+    def without(self, head: str) -> "Settings":
+        """The same run without anything of one head; InputError if it has none of it, or nothing else."""
+        heads = tuple(entry for entry in self.heads if entry[0] != head)
+        if not heads or heads == self.heads:
+            names = ", ".join(sorted({name for name, _, _ in self.heads}))
+            raise InputError(f"A run on {names} cannot leave out {head}.")
+        return replace(self, heads=heads)
+
+
+def fit(bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Model | None = None) -> None:
     """Trains until ``settings.steps``; leaves checkpoint.pt and log.jsonl in the folder ``run``, and resumes from them.
 
+    Args:
+        bank: folder made by ``training.bank.make_bank``.
+        run: folder of the run.
+        settings: see Settings.
+        device: "cpu" or a CUDA device.
+        init: a model of the same architecture to start from, whose SHA-256 is ``settings.init``.
+
     Raises:
-        InputError: a source file is missing, or ``run`` holds a run with other settings.
+        InputError: the bank lacks pairs, or ``run`` holds a run with other settings.
         SetupError: the device is not there, or the checkpoint cannot be written.
     """
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise SetupError(f"There is no {device} on this machine: use --device cpu.")
+    groups = [open_pairs(bank, entry, settings.pairs) for entry in settings.entries()]
+    shares = [share for _, share, _ in settings.heads]
+    form = patches.PatchForm(settings.patch, settings.neighbours, settings.depth_channel, settings.views)
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    network = DECNN(**settings.architecture()).to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+    network = DECNN(**settings.architecture())
+    if init is not None:
+        network.load_state_dict(init.network.state_dict())
+    network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average), use_buffers=True
     )
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     step = _resume(run, settings, network, average, optimizer)
-    renewals = settings.pool_start + max(0, step - 1) // settings.renew_every
-    first = max(0, renewals - settings.pool)
-    recipe = Recipe(data, settings.heads, settings.seed)
-    with PairPool(recipe, settings.pool, workers, first) as pool:
-        for _ in range(renewals - first):
-            pool.renew()
-        losses: list[float] = []
-        waited, started = 0.0, time.perf_counter()
-        while step < settings.steps:
-            before = time.perf_counter()
-            if step % settings.renew_every == 0 and step:
-                pool.renew()
-            rng = np.random.default_rng([settings.seed, 1, step])
-            mr, hu, weight = (
-                part.to(device)
-                for part in pool.batch(rng, settings.batch, settings.patch, settings.neighbours, settings.depth_channel)
-            )
-            waited += time.perf_counter() - before
-            optimizer.param_groups[0]["lr"] = _learning_rate(step, settings)
-            loss = _loss(network, mr.contiguous(memory_format=torch.channels_last), hu, weight, settings)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            average.update_parameters(network)
-            losses.append(float(loss.detach()))
-            step += 1
-            if step % LOG_EVERY == 0 or step == settings.steps:
-                seconds = time.perf_counter() - started
-                _log(run, step, losses, optimizer.param_groups[0]["lr"], seconds, waited)
-                losses, waited, started = [], 0.0, time.perf_counter()
-            if step % CHECKPOINT_EVERY == 0 or step == settings.steps:
-                _save(run, settings, step, network, average, optimizer)
+    losses: list[float] = []
+    waited, started = 0.0, time.perf_counter()
+    while step < settings.steps:
+        before = time.perf_counter()
+        rng = np.random.default_rng([settings.seed, 1, step])
+        mr, hu, weight = (part.to(device) for part in patches.batch(groups, shares, form, settings.batch, rng))
+        waited += time.perf_counter() - before
+        optimizer.param_groups[0]["lr"] = _learning_rate(step, settings)
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=settings.bfloat16):
+            final, tentative_cts = network(mr.contiguous(memory_format=torch.channels_last))
+        loss = _loss(final, tentative_cts, hu, weight, settings)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        average.update_parameters(network)
+        losses.append(float(loss.detach()))
+        step += 1
+        if step % LOG_EVERY == 0 or step == settings.steps:
+            seconds = time.perf_counter() - started
+            _log(run, step, losses, optimizer.param_groups[0]["lr"], seconds, waited)
+            losses, waited, started = [], 0.0, time.perf_counter()
+        if step % CHECKPOINT_EVERY == 0 or step == settings.steps:
+            _save(run, settings, step, network, average, optimizer)
 
 
 def averaged_network(run: Path, device: str = "cpu") -> tuple[DECNN, Settings, int]:
@@ -130,22 +162,27 @@ def averaged_network(run: Path, device: str = "cpu") -> tuple[DECNN, Settings, i
 def settings_from(text: str) -> Settings:
     """Settings from their JSON."""
     values = json.loads(text)
-    values["dilations"] = tuple(values["dilations"])
+    for name in ("dilations", "pyramid", "views"):
+        values[name] = tuple(values[name])
     values["heads"] = tuple((name, weight, measured) for name, weight, measured in values["heads"])
     return Settings(**values)
 
 
 def _loss(
-    network: nn.Module, mr: torch.Tensor, hu: torch.Tensor, weight: torch.Tensor, settings: Settings
+    final: torch.Tensor,
+    tentative_cts: list[torch.Tensor],
+    hu: torch.Tensor,
+    weight: torch.Tensor,
+    settings: Settings,
 ) -> torch.Tensor:
-    """Squared error of the final CT and, with half the weight each, of every tentative CT."""
+    """Error of the final CT and, with ``tentative_weight`` each, of every tentative CT."""
     target = hu / HU_SCALE
-    final, tentative_cts = network(mr)
-    total = weight.sum()
-    loss = ((final - target).square() * weight).sum() / total
-    for tentative in tentative_cts:
-        loss = loss + settings.tentative_weight * ((tentative - target).square() * weight).sum() / total
-    return loss
+    share = weight / weight.sum()
+    total = torch.zeros((), device=hu.device)
+    for ct, factor in ((final, 1.0), *((ct, settings.tentative_weight) for ct in tentative_cts)):
+        error = ct.float() - target
+        total = total + factor * ((error.square() if settings.loss == "l2" else error.abs()) * share).sum()
+    return total
 
 
 def _learning_rate(step: int, settings: Settings) -> float:

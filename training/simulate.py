@@ -3,10 +3,11 @@
 Sources of the choices. Contrast by tissue: the order of T1 at 1.5 T and 3 T (white > grey > CSF, fat brightest unless
 suppressed, cortical bone without signal). Random contrast, resolution, bias and noise so that a network meets more than
 any one scanner shows: Billot et al., "SynthSeg", Medical Image Analysis 86 (2023) 102789. Rician noise: Gudbjartsson
-and Patz, Magn Reson Med 34 (1995) 910. HU of soft tissues: ICRP 110 / Schneider et al., Phys Med Biol 45 (2000) 459.
+and Patz, Magn Reson Med 34 (1995) 910. HU of soft tissues: ICRP 110 / Schneider et al., Phys Med Biol 45 (2000) 459;
+HU of bone by depth and of the rest: measured on the three real CTs (results/ct_statistics.json).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -18,7 +19,7 @@ from training.pairs.head import Head, Tissue
 
 _SOFT_TISSUE_HU = {
     Tissue.AIR: -1000, Tissue.CAVITY: -1000, Tissue.SKIN: 10, Tissue.CSF: 8, Tissue.GREY: 38, Tissue.WHITE: 30,
-    Tissue.VESSEL: 45, Tissue.MUCOSA: 35,
+    Tissue.VESSEL: 45, Tissue.MUCOSA: 35, Tissue.DURA: 45,
 }  # fmt: skip
 _FAT_HU, _MUSCLE_HU = -95.0, 55.0
 
@@ -35,6 +36,9 @@ class Pair:
 
 def simulate(head: Head, rng: np.random.Generator, measured_mr: bool = False) -> Pair:
     """A new pair from ``head``: warped, with a random contrast, or with its measured T1 if ``measured_mr``."""
+    # A measured T1 shows the anatomy as it is; where it is simulated, the skull of the labels may vary.
+    if head.hu is None and not measured_mr:
+        head = vary_skull(head, rng)
     hu = head.hu if head.hu is not None else draw_hu(head, rng)
     sources = [torch.from_numpy(hu.astype(np.float32))]
     if measured_mr:
@@ -63,6 +67,27 @@ def simulate(head: Head, rng: np.random.Generator, measured_mr: bool = False) ->
     )
 
 
+def vary_skull(head: Head, rng: np.random.Generator) -> Head:
+    """A labelled head with each surface of its bone up to 0.5 mm lower or 1.2 mm higher, and more air cells inside.
+
+    Bone grows into CSF and soft tissue, never into air, skin or brain; what it leaves becomes CSF on the side of the
+    brain and soft tissue elsewhere. Air cells (frontal sinus, mastoid, skull base) lie 2 mm and more inside thick bone.
+    """
+    assert head.bone_depth is not None and head.brain_distance is not None
+    tissue = head.tissue.copy()
+    thinning = rng.uniform(-0.8, 0.2) + 0.25 * smooth_field(tissue.shape, 40, rng)
+    depth = head.bone_depth - np.clip(thinning, -1.2, 0.5)
+    bone = tissue == Tissue.BONE
+    grown = (depth >= 0) & np.isin(tissue, (Tissue.CSF, Tissue.DURA, Tissue.SOFT))
+    left = bone & (depth < 0)
+    tissue[left] = np.where(head.brain_distance[left] < 3.0, Tissue.CSF, Tissue.SOFT)
+    tissue[grown] = Tissue.BONE
+    if rng.random() < 0.6:
+        cells = smooth_field(tissue.shape, rng.uniform(4, 10), rng) > rng.uniform(0.0, 1.0)
+        tissue[cells & (depth > 2.0) & (tissue == Tissue.BONE)] = Tissue.CAVITY
+    return replace(head, tissue=tissue, bone_depth=depth)
+
+
 def draw_hu(head: Head, rng: np.random.Generator) -> np.ndarray:
     """HU for a labelled head: cortical tables around spongy bone, fat and muscle in the soft tissue, float32."""
     tissue = head.tissue
@@ -74,7 +99,7 @@ def draw_hu(head: Head, rng: np.random.Generator) -> np.ndarray:
     cortical_mm = rng.uniform(1.0, 2.2) * np.exp(0.3 * smooth_field(tissue.shape, 24, rng))
     spongy = np.clip((head.bone_depth - cortical_mm) / 1.2, 0.0, 1.0)
     cortical_hu = rng.uniform(1000, 1500) + 120 * smooth_field(tissue.shape, 12, rng)
-    spongy_hu = rng.uniform(250, 650) + 180 * smooth_field(tissue.shape, 8, rng)
+    spongy_hu = rng.uniform(350, 950) + 180 * smooth_field(tissue.shape, 8, rng)
     bone = cortical_hu + (spongy_hu - cortical_hu) * spongy
     hu = np.where(tissue == Tissue.BONE, np.clip(bone, 150, 2200), hu)
     # Under the skin lies fat of varying thickness, deeper a mixture of muscle and fat.
@@ -107,6 +132,8 @@ def _signal(tissue: np.ndarray, hu: np.ndarray, rng: np.random.Generator) -> np.
     table = np.zeros(len(Tissue), np.float32)
     table[[Tissue.AIR, Tissue.CAVITY]] = rng.uniform(0.0, 0.03)
     table[[Tissue.CSF, Tissue.GREY, Tissue.WHITE]] = csf, grey, 1.0
+    # The meninges: as bright as brain, brighter with contrast agent, or too thin to be seen.
+    table[Tissue.DURA] = rng.uniform(0.3, 0.8) * (1.6 if enhanced else 1.0) if rng.random() < 0.7 else csf
     table[Tissue.SKIN] = rng.uniform(0.35, 0.9) * max(fat, 0.7)
     table[Tissue.VESSEL] = rng.uniform(1.2, 2.2) if enhanced else rng.uniform(0.1, 1.0)
     table[Tissue.MUCOSA] = rng.uniform(0.9, 1.5) if enhanced else rng.uniform(0.4, 0.85)
@@ -127,6 +154,8 @@ def _signal(tissue: np.ndarray, hu: np.ndarray, rng: np.random.Generator) -> np.
 
 def _acquire(mr: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What the scanner does: partial volume, slice thickness, ghosts, coil sensitivity, noise, stored grey levels."""
+    if rng.random() < 0.1:
+        _dental_void(mr, rng)
     mr = _gaussian(mr, rng.uniform(0.3, 0.8))
     mr = mr * np.exp(rng.uniform(0.0, 0.2) * smooth_field(mr.shape, 90, rng)).astype(np.float32)
     if rng.random() < 0.35:
@@ -147,6 +176,17 @@ def _acquire(mr: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         step = np.percentile(mr, 99.5) / 31
         mr = np.rint(mr / step) * step
     return mr.astype(np.float32)
+
+
+def _dental_void(mr: np.ndarray, rng: np.random.Generator) -> None:
+    """No signal around metal in the teeth, in place: some balls of 5 to 20 mm low in the face, if it is in view."""
+    depth, height, width = mr.shape
+    z, y, x = np.ogrid[:depth, :height, :width]
+    for _ in range(int(rng.integers(1, 4))):
+        # 110 mm and more below the vertex, which is the last slice; the front of the head is at y = 0.
+        centre = depth - rng.uniform(110, 170), rng.uniform(0.08, 0.3) * height, rng.uniform(0.35, 0.65) * width
+        square = sum((axis - at) ** 2 for axis, at in zip((z, y, x), centre, strict=True))
+        mr[square < rng.uniform(5, 20) ** 2] = 0.0
 
 
 def _thick_slices(mr: np.ndarray, axis: int, thickness: float) -> np.ndarray:

@@ -86,6 +86,7 @@ class Comparison(EngineTask):
         self.mrNode = mrNode
         self.results: comparisonnodes.Results | None = None
         self._engine = engine
+        self._stamps = [volumes.stampOf(node) for node in self._compared()]
         self._start()
 
     def _command(self) -> list[str]:
@@ -102,6 +103,9 @@ class Comparison(EngineTask):
     def _nodes(self) -> list[Any]:
         return [node for node in (self.ctNode, self.referenceNode, self.mrNode) if node is not None]
 
+    def _compared(self) -> list[Any]:
+        return [self.ctNode, self.referenceNode]
+
     def _sentence(self, what: str) -> str:
         return {
             "cancelled": _("The comparison was cancelled."),
@@ -115,10 +119,11 @@ class Comparison(EngineTask):
     def _deliver(self) -> None:
         voxels = self._voxels
         del self._voxels  # or the panel would hold on to them, after the scene has been closed too
-        if voxels.shape != slicer.util.arrayFromVolume(self.ctNode).shape:
-            raise ComparisonError(
-                _("'{name}' was changed meanwhile: compare once more.").format(name=self.ctNode.GetName())
-            )
+        for node, stamp in zip(self._compared(), self._stamps, strict=True):
+            if volumes.stampOf(node) != stamp:  # such as by a synthesis into the same volume
+                raise ComparisonError(
+                    _("'{name}' was changed while it was compared: compare once more.").format(name=node.GetName())
+                )
         self.results = comparisonnodes.putResults(self.ctNode, self.referenceNode, voxels, self.facts)
 
 

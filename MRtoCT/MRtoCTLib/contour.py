@@ -11,7 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import numpy_to_vtk
 
-from . import maps
+from . import maps, volumes
 
 BONE_HU = 250
 """What decnn.metrics calls bone."""
@@ -33,7 +33,7 @@ def show(ctNode: Any) -> Any:
     node = slicer.mrmlScene.AddNewNodeByClass(
         "vtkMRMLSegmentationNode", _("{name} bone > {hu} HU").format(name=ctNode.GetName(), hu=BONE_HU)
     )
-    node.SetAttribute(_ATTRIBUTE, _stampOf(ctNode))
+    node.SetAttribute(_ATTRIBUTE, volumes.stampOf(ctNode))
     node.SetNodeReferenceID(maps.OF_REFERENCE, ctNode.GetID())
     node.CreateDefaultDisplayNodes()
     segment = slicer.vtkSegment()
@@ -52,9 +52,9 @@ def show(ctNode: Any) -> Any:
 
 def update(node: Any, ctNode: Any) -> None:
     """Follow the CT, if its voxels or its place have changed."""
-    if node.GetAttribute(_ATTRIBUTE) == _stampOf(ctNode):
+    if node.GetAttribute(_ATTRIBUTE) == volumes.stampOf(ctNode):
         return
-    node.SetAttribute(_ATTRIBUTE, _stampOf(ctNode))
+    node.SetAttribute(_ATTRIBUTE, volumes.stampOf(ctNode))
     labelmap = node.GetSegmentation().GetSegment(_SEGMENT).GetRepresentation(_representation())
     labelmap.DeepCopy(_labelmapOf(ctNode))
     labelmap.Modified()
@@ -71,15 +71,6 @@ def _labelmapOf(ctNode: Any) -> Any:
     ctNode.GetIJKToRASMatrix(toRas)
     labelmap.SetImageToWorldMatrix(toRas)
     return labelmap
-
-
-def _stampOf(ctNode: Any) -> str:
-    """Changes with the CT's voxels and place, and not with its name or its colours."""
-    toRas = vtk.vtkMatrix4x4()
-    ctNode.GetIJKToRASMatrix(toRas)
-    place = slicer.util.arrayFromVTKMatrix(toRas).ravel().tolist()
-    scalars = ctNode.GetImageData().GetPointData().GetScalars()
-    return f"{scalars.GetMTime()} {ctNode.GetTransformNodeID()} {place}"
 
 
 def _representation() -> str:

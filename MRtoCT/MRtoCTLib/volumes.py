@@ -164,6 +164,15 @@ def freeName(name: str) -> str:
     return slicer.mrmlScene.GenerateUniqueName(name) if taken else name
 
 
+def stampOf(node: Any) -> str:
+    """A text that changes with the node's voxels and their place, and not with its name or its colours."""
+    toRas = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(toRas)
+    place = slicer.util.arrayFromVTKMatrix(toRas).ravel().tolist()
+    scalars = node.GetImageData().GetPointData().GetScalars()
+    return f"{scalars.GetMTime()} {node.GetTransformNodeID()} {place}"
+
+
 def _codedEntry(value: str, scheme: str, meaning: str) -> Any:
     entry = slicer.vtkCodedEntry()
     entry.SetValueSchemeMeaning(value, scheme, meaning)

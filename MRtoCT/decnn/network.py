@@ -4,16 +4,21 @@ Source: Xiang et al., "Deep embedding convolutional neural network for synthesiz
 Medical Image Analysis 47 (2018) 31-44, doi 10.1016/j.media.2018.03.011.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 
-def _convolution(in_channels: int, features: int, dilation: int, batch_norm: bool) -> nn.Sequential:
-    """3x3 convolution (+ batch norm) + ReLU that keeps the size of the slice."""
+def _convolution(
+    in_channels: int, features: int, batch_norm: bool, dilation: int = 1, stride: int = 1
+) -> nn.Sequential:
+    """3x3 convolution (+ batch norm) + ReLU that keeps the size of the slice, or halves it (rounded up) by stride 2."""
     layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, features, 3, padding=dilation, dilation=dilation, bias=not batch_norm)
+        nn.Conv2d(
+            in_channels, features, 3, stride=stride, padding=dilation, dilation=dilation, bias=not batch_norm
+        )
     ]
     if batch_norm:
         layers.append(nn.BatchNorm2d(features))
@@ -26,14 +31,53 @@ class EmbeddingBlock(nn.Module):
 
     def __init__(self, features: int, batch_norm: bool) -> None:
         super().__init__()
-        self.features = _convolution(features, features, 1, batch_norm)
+        self.features = _convolution(features, features, batch_norm)
         self.tentative = nn.Conv2d(features, 1, 3, padding=1)
-        self.embed = _convolution(features + 1, features, 1, batch_norm)
+        self.embed = _convolution(features + 1, features, batch_norm)
 
     def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, F, H, W) maps -> (better maps of the same shape, tentative CT (B, 1, H, W))."""
         tentative = self.tentative(maps)
         return self.embed(torch.cat([self.features(maps), tentative], dim=1)), tentative
+
+
+class PyramidHead(nn.Module):
+    """Feature maps that know the whole slice: convolved at 1, 2, 4 ... mm, and brought back to 1 mm level by level.
+
+    Not the paper's head, whose five convolutions see 11 mm. The way down and up with skip connections is that of
+    Ronneberger et al., "U-Net", MICCAI 2015.
+
+    Args:
+        in_channels: channels of the input.
+        features: feature maps at 1 mm.
+        pyramid: feature maps at each coarser level, the finest one first.
+        batch_norm: as in DECNN.
+    """
+
+    def __init__(self, in_channels: int, features: int, pyramid: Sequence[int], batch_norm: bool) -> None:
+        super().__init__()
+        widths = [features, *pyramid]
+        self.finest = _convolution(in_channels, features, batch_norm)
+        self.down = nn.ModuleList(
+            nn.Sequential(
+                _convolution(finer, coarser, batch_norm, stride=2), _convolution(coarser, coarser, batch_norm)
+            )
+            for finer, coarser in itertools.pairwise(widths)
+        )
+        self.up = nn.ModuleList(
+            _convolution(finer + coarser, finer, batch_norm) for finer, coarser in itertools.pairwise(widths)
+        )
+
+    def forward(self, slices: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) of any size -> (B, F, H, W)."""
+        levels = [self.finest(slices)]
+        for down in self.down:
+            levels.append(down(levels[-1]))
+        maps = levels.pop()
+        for up in reversed(self.up):
+            finer = levels.pop()
+            maps = up(torch.cat([finer, nn.functional.interpolate(maps, size=finer.shape[-2:])], dim=1))
+        return maps
 
 
 class DECNN(nn.Module):
@@ -46,6 +90,11 @@ class DECNN(nn.Module):
         dilations: dilation of each convolution of the head. Five ones are the paper's network; larger values widen
             the field of view and make a variant of it, which a model has to say in its card.
         batch_norm: batch normalization after each convolution with features (the paper is silent about it).
+        pyramid: if not empty, a PyramidHead with these widths takes the place of the head's plain convolutions
+            (``dilations`` must be empty then). This, too, makes a variant of it.
+
+    Raises:
+        ValueError: both ``dilations`` and ``pyramid`` are given, or neither.
     """
 
     def __init__(
@@ -55,11 +104,18 @@ class DECNN(nn.Module):
         blocks: int = 3,
         dilations: Sequence[int] = (1, 1, 1, 1, 1),
         batch_norm: bool = False,
+        pyramid: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        if bool(dilations) == bool(pyramid):
+            raise ValueError("a DECNN has either a head of plain convolutions or a pyramid")
         channels = [in_channels] + [features] * len(dilations)
-        self.head = nn.Sequential(
-            *(_convolution(channels[i], features, dilation, batch_norm) for i, dilation in enumerate(dilations))
+        self.head: nn.Module = (
+            PyramidHead(in_channels, features, pyramid, batch_norm)
+            if pyramid
+            else nn.Sequential(
+                *(_convolution(channels[i], features, batch_norm, dilation) for i, dilation in enumerate(dilations))
+            )
         )
         self.blocks = nn.ModuleList(EmbeddingBlock(features, batch_norm) for _ in range(blocks))
         self.final = nn.Conv2d(features, 1, 3, padding=1)

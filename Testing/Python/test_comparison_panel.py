@@ -230,3 +230,22 @@ def test_by_the_panel(panel, head, tmp_path) -> None:
     maps.removeMap(difference)
     assert overlay.count == 1
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLColorLegendDisplayNode") == 0
+
+
+def test_a_ct_that_is_made_anew_meanwhile(panel, head) -> None:
+    """What would be delivered is about the old one."""
+    _, image = head
+    ct, reference = add(image, "sCT"), add(image, "CT")
+    before = counts()
+    comparison = Comparison(engineCommand(), ct, reference)
+    ct.GetDisplayNode().SetWindowLevel(100, 50)
+    ct.SetName("Another name")
+    slicer.util.updateVolumeFromArray(ct, slicer.util.arrayFromVolume(ct) + 5)
+    panel.wait_for(comparison.poll, 120.0)
+    assert "was changed while it was compared" in str(comparison.error)
+    assert counts() == before
+    comparison = Comparison(engineCommand(), ct, reference)
+    ct.GetDisplayNode().SetWindowLevel(1000, 400)
+    ct.SetName("Yet another name")
+    panel.wait_for(comparison.poll, 120.0)
+    assert comparison.error is None

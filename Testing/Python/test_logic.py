@@ -1,11 +1,13 @@
 """MRtoCTLogic on Slicer's real MRML scene: nodes in, nodes out."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -99,11 +101,46 @@ def test_many_runs_leave_nothing_behind(logic, tmp_path, monkeypatch) -> None:
     count = slicer.mrmlScene.GetNumberOfNodes()
     for _ in range(20):
         logic.synthesize(mr, output)
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("MRtoCT")]
+    for thread in threading.enumerate():
+        if thread.name.startswith("MRtoCT"):
+            thread.join(5.0)  # its work is done
+            assert not thread.is_alive(), thread.name
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     assert not children.exists() or children.read_text() == ""
     assert slicer.mrmlScene.GetNumberOfNodes() == count
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_script_in_readme(tmp_path, monkeypatch, capsys) -> None:
+    """Copied as it stands there, with other folders and a quick engine; one head of three cannot be read."""
+    code = re.search(r"## From Python.*?```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)[1]
+    assert code.count('"/data/') == 2
+    (tmp_path / "heads").mkdir()
+    for name in ("a", "b", "c"):
+        (tmp_path / "heads" / f"{name}.nii.gz").write_text("")
+
+    def load(path: str):
+        if path.endswith("b.nii.gz"):
+            raise RuntimeError("damaged")
+        return add_mr(Path(path).name)
+
+    saved = []
+    monkeypatch.setattr(slicer.util, "loadVolume", load)
+    monkeypatch.setattr(slicer.util, "saveNode", lambda node, path: saved.append((node.GetName(), path)))
+    module = types.ModuleType("MRtoCT")
+
+    def make_logic() -> MRtoCTLogic:
+        made = MRtoCTLogic()
+        made.engine = fake_engine.command("make")
+        return made
+
+    module.MRtoCTLogic = make_logic
+    monkeypatch.setitem(sys.modules, "MRtoCT", module)
+    exec(code.replace('"/data/', f'"{tmp_path}/'), {})
+    results = tmp_path / "results"
+    assert saved == [(f"{n}.nii.gz sCT", str(results / f"{n}_sCT.nrrd")) for n in ("a", "c")]
+    assert capsys.readouterr().out == "{'b.nii.gz': 'damaged'}\n"
+    assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == []
 
 
 @pytest.mark.parametrize("seed", range(100))

@@ -144,6 +144,18 @@ def test_the_slicer_floor_knows_nothing_of_torch(floor):
     assert [name for name in imported_names(floor) if name.startswith("decnn.") and needs_torch(name)] == []
 
 
+def test_what_is_translated_can_be_found():
+    """Slicer's tools look for strings: _() of anything else is never translated."""
+    calls = 0
+    for path in (*SLICER_FLOOR.rglob("*.py"), ROOT / "MRtoCT/MRtoCT.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_":
+                calls += 1
+                (text,) = node.args
+                assert isinstance(text, ast.Constant) and isinstance(text.value, str), f"{path.name}:{node.lineno}"
+    assert calls > 50
+
+
 def test_needs_torch_sees_through_modules():
     assert needs_torch("decnn.network") and needs_torch("decnn.model")
     assert not needs_torch("decnn.errors")

@@ -10,23 +10,29 @@ import torch
 
 from decnn.errors import InputError, SetupError
 from decnn.model import load_model
+from decnn.network import DECNN
+from decnn.views import view_input
 from phantom import LABELS, ct_of, phantom_head
-from training import evaluate as evaluation
+from training import ablate as ablation
 from training import fit as fitting
+from training.bank import Entry, make_bank, open_pairs
+from training.cross_validate import cross_validate
+from training.curve import draw_curve
 from training.evaluate import COLUMNS, evaluate, table
 from training.export import export
-from training.fit import Settings, fit
+from training.fit import Settings, averaged_network, fit
+from training.lattice import fused, predict
 from training.pairs import ct_heads, labelled_heads
-from training.pairs.head import Tissue
+from training.pairs.head import Tissue, distance_inside
 from training.pairs.sources import read_heads
-from training.pool import PairPool, Recipe
-from training.simulate import simulate
+from training.patches import PatchForm, batch
+from training.simulate import simulate, vary_skull
 
 # The phantom's labels as the labels of the NMD atlases: 1 GM, 2 WM, 3 CSF, 4 bone, 5 soft tissue, 6 air.
 _TO_NMD = {"background": 6, "skin": 5, "fat": 5, "skull": 4, "csf": 3, "grey_matter": 1, "white_matter": 2, "sinus": 6}
 TINY = Settings(
-    features=4, blocks=2, dilations=(1, 2), neighbours=3, patch=32, batch=2, steps=4, warm_up=2, pool=2, pool_start=1,
-    renew_every=2, heads=(("nmd_19y", 1.0, False),),
+    features=4, blocks=2, pyramid=(6, 8), neighbours=3, patch=32, batch=2, steps=4, warm_up=2, pairs=1,
+    heads=(("nmd_19y", 1.0, False),),
 )  # fmt: skip
 
 
@@ -51,6 +57,14 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def bank(data, tmp_path_factory):
+    """A bank with one pair of one head."""
+    folder = tmp_path_factory.mktemp("bank")
+    assert make_bank(data, folder, TINY.entries(), pairs=1, seed=7, workers=1) == 1
+    return folder
+
+
+@pytest.fixture(scope="module")
 def labelled(data):
     return labelled_heads.read_head(data, "nmd_19y")
 
@@ -70,7 +84,7 @@ def test_a_ct_loses_its_table_and_gets_a_brain(data, labelled):
     # Interpolation from 2.25 mm widens what is above the threshold by part of a voxel.
     assert (found & truth).sum() > 0.95 * truth.sum() and found.sum() < 1.3 * truth.sum()
     brain = np.isin(labelled.tissue, (Tissue.GREY, Tissue.WHITE))
-    assert np.isin(head.tissue[brain], (Tissue.CSF, Tissue.GREY, Tissue.WHITE)).mean() > 0.95
+    assert np.isin(head.tissue[brain], (Tissue.CSF, Tissue.DURA, Tissue.GREY, Tissue.WHITE)).mean() > 0.95
     assert (head.tissue == Tissue.WHITE).sum() > 0.5 * (labelled.tissue == Tissue.WHITE).sum()
 
 
@@ -88,28 +102,57 @@ def test_a_simulated_pair_shows_one_head(labelled, seed):
 
 
 def test_a_measured_t1_moves_with_its_labels(labelled):
-    signal = np.array([0, 0, 1.1, 0.8, 0.05, 0.2, 0.7, 1.0, 0, 0], np.float32)[labelled.tissue]
+    signal = np.array([0, 0, 1.1, 0.8, 0.05, 0.2, 0.7, 1.0, 0, 0, 0.5], np.float32)[labelled.tissue]
     pair = simulate(replace(labelled, mr=signal), np.random.default_rng(5), measured_mr=True)
     assert np.median(pair.mr[pair.hu > 900]) < 0.5 * np.median(pair.mr[(pair.hu > 20) & (pair.depth > 0.6)])
     with pytest.raises(ValueError, match="no measured T1"):
         simulate(labelled, np.random.default_rng(5), measured_mr=True)
 
 
-def test_a_pool_is_the_same_every_time_and_its_patches_fit(data):
-    batches = []
-    for _ in range(2):
-        with PairPool(Recipe(data, TINY.heads, 7), capacity=2) as pool:
-            pool.renew()
-            batches.append(pool.batch(np.random.default_rng(0), 4, 48, 3, use_depth=True))
+def test_a_skull_varies_and_stays_around_the_brain(labelled):
+    thicknesses = []
+    for seed in range(4):
+        varied = vary_skull(labelled, np.random.default_rng(seed))
+        thicknesses.append(int((varied.tissue == Tissue.BONE).sum()))
+        changed = varied.tissue != labelled.tissue
+        assert changed.any()
+        untouched = (Tissue.AIR, Tissue.SKIN, Tissue.GREY, Tissue.WHITE)
+        assert not np.isin(labelled.tissue[changed], untouched).any()
+    assert max(thicknesses) > 1.1 * min(thicknesses)
+
+
+def test_dura_lines_the_skull(labelled):
+    dura = labelled.tissue == Tissue.DURA
+    assert dura.any() and (distance_inside(labelled.tissue == Tissue.BONE)[dura] >= -1.5).all()
+
+
+def test_a_bank_goes_on_where_it_stopped_and_is_the_same_every_time(data, bank, tmp_path):
+    entry = Entry("nmd_19y", False)
+    assert make_bank(data, bank, [entry], pairs=1, seed=7, workers=1) == 0
+    assert make_bank(data, tmp_path / "again", [entry], pairs=1, seed=7, workers=1) == 1
+    first, again = open_pairs(bank, entry, 1)[0], open_pairs(tmp_path / "again", entry, 1)[0]
+    assert np.array_equal(first.mr, again.mr) and np.array_equal(first.hu, again.hu)
+    assert sorted(path.name for path in bank.iterdir()) == ["bank.json", entry.folder]
+    with pytest.raises(InputError, match="another seed"):
+        make_bank(data, bank, [entry], pairs=1, seed=8, workers=1)
+    with pytest.raises(InputError, match="has 1 pairs of nmd_19y-simulated and 2 are needed"):
+        open_pairs(bank, entry, 2)
+
+
+def test_patches_fit_show_one_place_and_are_the_same_every_time(bank):
+    groups = [open_pairs(bank, Entry("nmd_19y", False), 1)]
+    form = PatchForm(48, 3, depth_channel=True)
+    batches = [batch(groups, [1.0], form, 6, np.random.default_rng(0)) for _ in range(2)]
     mr, hu, weight = batches[0]
-    assert mr.shape == (4, 4, 48, 48) and hu.shape == weight.shape == (4, 1, 48, 48)
+    assert mr.shape == (6, 4, 48, 48) and hu.shape == weight.shape == (6, 1, 48, 48)
     assert all(torch.equal(first, second) for first, second in zip(*batches, strict=True))
     assert mr[:, 1][hu[:, 0] > 900].median() < 0.5 * mr[:, 1][(hu[:, 0] > 20) & (hu[:, 0] < 50)].median()
+    assert set(weight.unique().tolist()) <= {0.0, np.float32(0.1).item(), 1.0}
 
 
-def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(data, tmp_path, monkeypatch):
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(data, bank, tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, "CHECKPOINT_EVERY", 2)
-    fit(data, tmp_path / "whole", TINY)
+    fit(bank, tmp_path / "whole", TINY)
     calls = iter(range(3))
 
     def interrupted(*arguments):
@@ -120,9 +163,9 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(data, tmp_path, m
     loss = fitting._loss
     monkeypatch.setattr(fitting, "_loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        fit(data, tmp_path / "parts", TINY)
+        fit(bank, tmp_path / "parts", TINY)
     monkeypatch.setattr(fitting, "_loss", loss)
-    fit(data, tmp_path / "parts", TINY)
+    fit(bank, tmp_path / "parts", TINY)
     whole, parts = (
         torch.load(tmp_path / name / fitting.CHECKPOINT, weights_only=True)["average"] for name in ("whole", "parts")
     )
@@ -131,14 +174,78 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(data, tmp_path, m
     assert last["step"] == 4 and np.isfinite(last["loss"])
 
     with pytest.raises(InputError, match="other settings"):
-        fit(data, tmp_path / "parts", replace(TINY, features=8))
+        fit(bank, tmp_path / "parts", replace(TINY, features=8))
 
     model = load_model(export(tmp_path / "whole", tmp_path / "model", "1.0"))
     assert model.spec["training"]["heads"] == ["nmd_19y"] and model.spec["training"]["steps"] == 4
-    monkeypatch.setattr(evaluation, "SIMULATIONS", 1)
-    result = evaluate(model, data, ["cranium"])
+    result = evaluate(model, data, ["cranium"], simulations=1)
     assert set(COLUMNS) <= set(result["heads"][0]) and result["heads"][0]["reference"] == "measured CT"
     assert "cranium" in table(result)
+
+    draw_curve(tmp_path / "whole" / fitting.LOG, tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match="cannot be read"):
+        draw_curve(tmp_path / "nothing", tmp_path / "curve.png")
+
+
+def test_a_run_can_start_from_a_model(bank, tmp_path):
+    fit(bank, tmp_path / "first", TINY)
+    model = load_model(export(tmp_path / "first", tmp_path / "model", "1.0"))
+    settings = replace(TINY, init=model.weights_sha256, steps=1, warm_up=0, learning_rate=0.0, average=0.0)
+    fit(bank, tmp_path / "second", settings, init=model)
+    network, _, _ = averaged_network(tmp_path / "second")
+    # The learning rate is 0: only the running statistics of the batch norm may have moved.
+    for (name, first), second in zip(model.network.named_parameters(), network.parameters(), strict=True):
+        assert torch.equal(first, second), name
+
+
+def test_each_head_is_scored_by_a_network_that_has_not_seen_it(data, tmp_path):
+    settings = replace(TINY, heads=(("cranium", 0.5, False), ("nmd_19y", 0.5, False)), steps=2)
+    make_bank(data, tmp_path / "bank", settings.entries(), pairs=1, seed=1, workers=1)
+    result = cross_validate(data, tmp_path / "bank", tmp_path / "runs", settings, simulations=1, device="cpu")
+    assert [row["head"] for row in result["heads"]] == ["cranium", "nmd_19y", "mean"]
+    for head, other in (("cranium", "nmd_19y"), ("nmd_19y", "cranium")):
+        assert json.loads((tmp_path / f"runs/{head}/model/model.json").read_text())["training"]["heads"] == [other]
+    maes = [row["mae_hu_tight"] for row in result["heads"]]
+    assert maes[2] == pytest.approx((maes[0] + maes[1]) / 2, abs=1e-3)
+    again = cross_validate(data, tmp_path / "bank", tmp_path / "runs", settings, simulations=1, device="cpu")
+    assert again == result
+
+
+def test_the_ablation_changes_one_thing_at_a_time_at_equal_size(bank, tmp_path, monkeypatch):
+    base = ablation.base_settings(steps=2)
+    budget = ablation.parameters(base)
+    rows = ablation.table_rows(base, seeds=3)
+    assert len({row.name for row in rows}) == len(rows)
+    for row in rows[1:5]:
+        assert ablation.parameters(replace(base, **row.change)) == pytest.approx(budget, rel=0.05), row.name
+    assert not {"unc", "ernie"} & {name for name, _, _ in base.heads}
+
+    held_out = (Entry("nmd_19y", False),)
+    monkeypatch.setattr(ablation, "HELD_OUT", held_out)
+    monkeypatch.setattr(ablation, "PAIRS_SCORED", 1)
+    monkeypatch.setattr(ablation, "base_settings", lambda steps: replace(TINY, steps=steps))
+    monkeypatch.setattr(
+        ablation, "table_rows", lambda base, seeds: [ablation.Row("base", {}, 2), ablation.Row("axial", {}, 2, "0")]
+    )
+    result = ablation.ablate(bank, tmp_path, steps=2, seeds=2, device="cpu", tell=lambda line: None)
+    mean, axial = result["rows"]
+    assert mean["nmd_19y_mae_hu"] != axial["nmd_19y_mae_hu"] and mean["nmd_19y_mae_hu_sd"] > 0
+    assert "| base | " in ablation.table(result) and "±" in ablation.table(result)
+    assert ablation.ablate(bank, tmp_path, steps=2, seeds=2, device="cpu", tell=lambda line: None) == result
+
+
+def test_a_lattice_has_the_values_of_whole_slices(bank):
+    network = DECNN(4, 4, 1, (), True, (6,)).eval()
+    pair = open_pairs(bank, Entry("nmd_19y", False), 1)[0]
+    found = predict(network, pair, 3, True, 1000.0, step=40)
+    index = 20
+    slices = view_input(pair.mr, pair.depth, 0, [index], 3)
+    with torch.inference_mode():
+        whole = network(torch.from_numpy(slices))[0][0, 0].numpy() * 1000
+    assert np.allclose(found.views[0, 0], whole[20::40, 20::40], atol=0.5)
+    assert np.array_equal(found.reference, pair.hu[20::40, 20::40, 20::40])
+    assert np.array_equal(fused(found.views, "1"), found.views[1])
 
 
 def test_what_training_refuses(data, tmp_path):
@@ -148,4 +255,4 @@ def test_what_training_refuses(data, tmp_path):
         read_heads(data, ["nobody"])
     if not torch.cuda.is_available():
         with pytest.raises(SetupError, match="no cuda"):
-            fit(data, tmp_path / "run", TINY, device="cuda")
+            fit(bank, tmp_path / "run", TINY, device="cuda")

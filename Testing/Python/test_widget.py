@@ -186,7 +186,7 @@ def test_reading_the_ct_does_not_hold_the_event_loop_up(panel, mr, monkeypatch) 
     read = volumes.readVoxels
 
     def slowly(path):
-        time.sleep(0.5)
+        time.sleep(2.0)
         return read(path)
 
     monkeypatch.setattr(volumes, "readVoxels", slowly)
@@ -197,7 +197,7 @@ def test_reading_the_ct_does_not_hold_the_event_loop_up(panel, mr, monkeypatch) 
         slicer.app.processEvents()
         pauses.append(time.monotonic() - began)
         time.sleep(0.01)
-    assert max(pauses) < 0.2
+    assert max(pauses) < 1.0  # on the main thread it would be two seconds
     assert panel.ui.outputSelector.currentNode() is not None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from training.pairs.head import Head, Tissue, distance_inside, largest_component, read_canonical
+from training.pairs.head import Head, Tissue, distance_inside, largest_component, line_with_dura, read_canonical
 
 NAMES = ("cranium", "unc", "visible_female")
 _BODY_HU = -300
@@ -39,6 +39,7 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
     tissue[bone | pores] = Tissue.BONE
     tissue[~body] = Tissue.AIR
     tissue[inside] = _warped_brain(brain, inside)[inside]
+    line_with_dura(tissue)
     return Head(name, tissue, hu=hu)
 
 
@@ -73,7 +74,7 @@ def _cranial_cavity(bone: np.ndarray, body: np.ndarray) -> np.ndarray:
 
 def _warped_brain(brain: Head, inside: np.ndarray) -> np.ndarray:
     """Tissues of ``brain`` fitted (affinely, by the distance maps of both cavities) into the cavity ``inside``."""
-    source = np.isin(brain.tissue, (Tissue.CSF, Tissue.GREY, Tissue.WHITE))
+    source = np.isin(brain.tissue, (Tissue.CSF, Tissue.DURA, Tissue.GREY, Tissue.WHITE))
     fixed = _coarse_distance(inside)
     moving = _coarse_distance(source)
     transform = sitk.CenteredTransformInitializer(
@@ -86,7 +87,7 @@ def _warped_brain(brain: Head, inside: np.ndarray) -> np.ndarray:
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform)
     fitted = method.Execute(fixed, moving)
-    labels = np.where(source, brain.tissue, Tissue.CSF).astype(np.uint8)
+    labels = np.where(source & (brain.tissue != Tissue.DURA), brain.tissue, Tissue.CSF).astype(np.uint8)
     reference = sitk.GetImageFromArray(inside.astype(np.uint8))
     return sitk.GetArrayFromImage(
         sitk.Resample(sitk.GetImageFromArray(labels), reference, fitted, sitk.sitkNearestNeighbor, float(Tissue.CSF))

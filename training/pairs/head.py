@@ -23,6 +23,7 @@ class Tissue(IntEnum):
     WHITE = 7
     VESSEL = 8
     MUCOSA = 9
+    DURA = 10  # between bone and CSF
 
 
 @dataclass
@@ -30,7 +31,8 @@ class Head:
     """A head without an MR contrast yet, all arrays canonical [z, y, x] (LPS, 1 mm).
 
     ``hu`` is a measured CT (int16) or None, then it is drawn from ``tissue`` anew for each simulated pair, with
-    ``bone_depth`` and ``skin_depth`` (float32, mm below the surface of the bone, of the skin).
+    ``bone_depth`` and ``skin_depth`` (float32, mm below the surface of the bone, of the skin) and ``brain_distance``
+    (float32, mm outside of the cranial cavity).
     ``mr`` is a measured T1 of the same head, where there is one.
     """
 
@@ -39,6 +41,7 @@ class Head:
     hu: np.ndarray | None = None
     bone_depth: np.ndarray | None = None
     skin_depth: np.ndarray | None = None
+    brain_distance: np.ndarray | None = None
     mr: np.ndarray | None = None
 
 
@@ -76,3 +79,8 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
     """The largest connected component of a binary array."""
     components = sitk.RelabelComponent(sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8))))
     return sitk.GetArrayFromImage(components) == 1
+
+
+def line_with_dura(tissue: np.ndarray) -> None:
+    """Turns the outermost 1.5 mm of CSF under the bone into dura, in place: no segmentation has it, T1s show it."""
+    tissue[(tissue == Tissue.CSF) & (distance_inside(tissue == Tissue.BONE) > -1.5)] = Tissue.DURA

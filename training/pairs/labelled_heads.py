@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from training.pairs.head import Head, Tissue, distance_inside, read_canonical
+from training.pairs.head import Head, Tissue, distance_inside, line_with_dura, read_canonical
 
 # label -> tissue, as documented in the sources (../sources.toml)
 _MCX = {0: Tissue.AIR, 1: Tissue.SOFT, 2: Tissue.BONE, 3: Tissue.CSF, 4: Tissue.GREY, 5: Tissue.WHITE, 6: Tissue.CAVITY}
@@ -25,6 +25,9 @@ _SOURCES = {
     "nmd_40y": ("nmd_40y/labels.nii.gz", _NMD, None),
 }
 NAMES = tuple(_SOURCES)
+# A second segmentation of colin27. Over the T1, its inner table lies where the dark band ends, that of the first one up
+# to some mm deeper in the CSF; but it has no diploe, and calls sinuses skull.
+_BRAINWEB, _BRAINWEB_SKULL = "colin27/brainweb_labels.nii.gz", 7
 
 
 def read_head(data: Path, name: str) -> Head:
@@ -34,10 +37,14 @@ def read_head(data: Path, name: str) -> Head:
     table = np.full(256, Tissue.AIR, np.uint8)
     table[list(mapping)] = list(mapping.values())
     tissue = table[sitk.GetArrayFromImage(labels)]
+    if name == "colin27":
+        thin = sitk.GetArrayFromImage(read_canonical(data / _BRAINWEB, labels=True)) == _BRAINWEB_SKULL
+        tissue = _thinner_skull(tissue, thin)
     tissue[_specks(tissue)] = Tissue.CSF
     outside = _connected_to_border(tissue <= Tissue.CAVITY)
     tissue[(tissue <= Tissue.CAVITY) & ~outside] = Tissue.CAVITY
     tissue[outside] = Tissue.AIR
+    line_with_dura(tissue)
     mr = None
     if mr_file:
         mr = sitk.GetArrayFromImage(read_canonical(data / mr_file)).astype(np.float32)
@@ -46,8 +53,20 @@ def read_head(data: Path, name: str) -> Head:
         tissue,
         bone_depth=distance_inside(tissue == Tissue.BONE),
         skin_depth=distance_inside(~outside),
+        brain_distance=-distance_inside(np.isin(tissue, (Tissue.CSF, Tissue.DURA, Tissue.GREY, Tissue.WHITE))),
         mr=mr,
     )
+
+
+def _thinner_skull(tissue: np.ndarray, thin: np.ndarray) -> np.ndarray:
+    """Bone where both segmentations of colin27 see it, or the thin one does and the other sees no air."""
+    closed = sitk.BinaryMorphologicalClosing(sitk.GetImageFromArray(thin.astype(np.uint8)), [3, 3, 3], sitk.sitkBall)
+    bone = tissue == Tissue.BONE
+    agreed = (sitk.GetArrayFromImage(closed) > 0) & bone | thin & (tissue != Tissue.CAVITY) & (tissue != Tissue.AIR)
+    brain = -distance_inside(np.isin(tissue, (Tissue.CSF, Tissue.GREY, Tissue.WHITE)))
+    tissue = np.where(bone & ~agreed, np.where(brain < 4.0, Tissue.CSF, Tissue.SOFT), tissue).astype(np.uint8)
+    tissue[agreed] = Tissue.BONE
+    return tissue
 
 
 def _specks(tissue: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ class BatchTests(SelfTestCase):
         log: list[str] = []
         engine = EngineProcess([*engineCommand(), "synthesize", *inputs, *options], lambda event: None, log.append)
         try:
-            self.assertTrue(self.waitFor(engine.poll, 300), log)
+            self.assertTrue(self.waitFor(engine.poll, 1200), log)  # the bundled model, on a busy machine
         finally:
             engine.stop()
         self.assertEqual(engine.exitCode, 2, log)  # that of the input that is none
@@ -53,7 +53,7 @@ class BatchTests(SelfTestCase):
         self.process()
         self.assertEqual(self.nodes(), nodes)
         self.assertLessEqual(self.children(), children)
-        self.assertLessEqual(self.threads(), threads)
+        self.assertTrue(self.waitFor(lambda: self.threads() <= threads, 5.0))
         self.assertEqual(workspace.openFolders(), [])
 
     @staticmethod
