@@ -1,6 +1,7 @@
 """The bundled model's card says what was measured with these very weights."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from decnn.catalog import DEFAULT_MODEL, MODELS_FOLDER
 from decnn.errors import InputError
 from training.card import write_card
+from training.fit import Settings
 
 RESULTS = Path(__file__).resolve().parents[2] / "training/results"
 
@@ -24,9 +26,12 @@ def test_the_card_is_what_the_stored_figures_make(tmp_path):
     assert card == (bundled / "MODEL_CARD.md").read_text()
 
 
-def test_figures_of_other_weights_are_refused(tmp_path):
+def test_figures_of_another_model_are_refused(tmp_path):
     (tmp_path / "model.json").write_bytes((MODELS_FOLDER / DEFAULT_MODEL / "model.json").read_bytes())
-    figures = json.loads((RESULTS / "first_model.json").read_text()) | {"weights_sha256": "0" * 64}
-    (tmp_path / "results.json").write_text(json.dumps(figures))
-    with pytest.raises(InputError, match="other weights"):
-        write_card(tmp_path, tmp_path / "results.json", RESULTS / "first_model_limits.md")
+    results, limits = tmp_path / "results.json", RESULTS / "first_model_limits.md"
+    results.write_text(json.dumps({"weights_sha256": "0" * 64, "heads": []}))
+    with pytest.raises(InputError, match="another model"):
+        write_card(tmp_path, results, limits)
+    results.write_text(json.dumps({"settings": asdict(Settings(features=7)), "heads": []}))
+    with pytest.raises(InputError, match="another model"):
+        write_card(tmp_path, results, limits)

@@ -41,6 +41,24 @@ def test_the_papers_network_has_the_size_that_is_known_of_it():
     assert sizes == [223_938, 373_956, 523_974]
 
 
+@pytest.mark.parametrize("shape", [(40, 48), (37, 51), (5, 3)])
+def test_a_pyramid_keeps_the_size_of_any_slice_and_sees_all_of_it(shape):
+    torch.manual_seed(0)
+    network = DECNN(2, 4, blocks=1, dilations=(), pyramid=(5, 6, 7)).eval()
+    slices = torch.rand(1, 2, *shape, requires_grad=True)
+    final, (tentative,) = network(slices)
+    assert final.shape == tentative.shape == (1, 1, *shape)
+    final[0, 0, 0, 0].backward()
+    # The paper's head would see the nearest 5 mm of a slice, and the block behind it 3 more.
+    assert slices.grad[0, :, min(shape[0], 20) - 1, min(shape[1], 20) - 1].abs().sum() > 0
+
+
+def test_a_head_is_plain_or_a_pyramid():
+    for both_or_neither in ({"dilations": (1,), "pyramid": (8,)}, {"dilations": ()}):
+        with pytest.raises(ValueError, match="either"):
+            DECNN(1, 4, **both_or_neither)
+
+
 def test_the_embedding_reaches_the_final_ct():
     torch.manual_seed(0)
     network = DECNN(features=4, blocks=2).eval()
