@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "cross-validate", parents=[data, bank, settings, device], help="leave each head out once; print the table"
     )
     verb.add_argument("--runs", type=Path, required=True, help="folder for the runs")
+    verb.add_argument("--heads", nargs="*", default=[], help="heads to leave out; all if none is named")
     verb.add_argument("--simulations", type=int, default=1, help="T1s simulated of each head without a measured one")
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("ablate", parents=[bank, device], help="change one thing at a time; print the table")
@@ -110,7 +111,7 @@ def _run(arguments: argparse.Namespace) -> None:
         draw_curve(arguments.log, arguments.png)
     elif arguments.verb == "cross-validate":
         a = arguments
-        result = cross_validate(a.data, a.bank, a.runs, _settings(a), a.simulations, a.device)
+        result = cross_validate(a.data, a.bank, a.runs, _settings(a), a.simulations, a.device, a.heads)
         _show(result, table(result), arguments.json)
     elif arguments.verb == "ablate":
         result = ablation.ablate(arguments.bank, arguments.runs, arguments.steps, arguments.seeds, arguments.device)

@@ -94,7 +94,7 @@ class DECNN(nn.Module):
             (``dilations`` must be empty then). This, too, makes a variant of it.
 
     Raises:
-        ValueError: both ``dilations`` and ``pyramid`` are given, or neither.
+        ValueError: both ``dilations`` and ``pyramid`` are given.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class DECNN(nn.Module):
         pyramid: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        if bool(dilations) == bool(pyramid):
+        if dilations and pyramid:
             raise ValueError("a DECNN has either a head of plain convolutions or a pyramid")
         channels = [in_channels] + [features] * len(dilations)
         self.head: nn.Module = (
