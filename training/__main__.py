@@ -19,6 +19,7 @@ from training.ct_statistics import measure
 from training.curve import draw_curve
 from training.evaluate import evaluate, table
 from training.export import export
+from training.fetch import fetch
 from training.findings import calibrate, judge_again
 from training.findings import table as findings_table
 from training.fit import Settings, fit
@@ -39,6 +40,10 @@ def _parser() -> argparse.ArgumentParser:
             settings.add_argument("--" + setting.name.replace("_", "-"), type=setting.type, default=setting.default)
     settings.add_argument("--seed", type=int, default=Settings().seed)
 
+    verb = verbs.add_parser("fetch", help="download, convert and check the files of sources.toml")
+    verb.add_argument("--data", type=Path, required=True, help="folder to put them into")
+    verb.add_argument("--sources", nargs="+", default=(), help="which ones; if not given, all that training needs")
+    verb.add_argument("--check", action="store_true", help="download nothing, check what is there")
     verb = verbs.add_parser("simulate", parents=[data, bank], help="make the bank of pairs; goes on where it stopped")
     verb.add_argument("--pairs", type=int, default=Settings().pairs, help="pairs of each head and kind of T1")
     verb.add_argument("--seed", type=int, default=1)
@@ -97,7 +102,9 @@ def main() -> int:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    if arguments.verb == "simulate":
+    if arguments.verb == "fetch":
+        fetch(arguments.data, arguments.sources, download=not arguments.check)
+    elif arguments.verb == "simulate":
         make_bank(
             arguments.data, arguments.bank, Settings().entries(), arguments.pairs, arguments.seed, arguments.workers
         )

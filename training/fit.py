@@ -25,13 +25,13 @@ LOG = "log.jsonl"
 
 
 HEADS = (
-    ("cranium", 0.20, False),
-    ("visible_female", 0.20, False),
-    ("unc", 0.14, False),
     ("ernie", 0.16, True),
-    ("colin27", 0.08, True),
     ("ernie", 0.08, False),
+    ("unc", 0.14, False),
+    ("cranium", 0.20, False),
+    ("colin27", 0.08, True),
     ("colin27", 0.04, False),
+    ("visible_female", 0.20, False),
     ("nmd_19y", 0.05, False),
     ("nmd_40y", 0.05, False),
 )

@@ -13,6 +13,7 @@ from decnn.model import load_model
 from decnn.network import DECNN
 from decnn.views import view_input
 from phantom import LABELS, ct_of, phantom_head
+from source_folder import write_sources
 from training import ablate as ablation
 from training import fit as fitting
 from training.bank import Entry, make_bank, open_pairs
@@ -53,6 +54,7 @@ def data(tmp_path_factory):
         path = folder / f"{name}.nii.gz"
         path.parent.mkdir()
         sitk.WriteImage(image, str(path))
+    write_sources(folder)
     return folder
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from decnn.errors import InputError
 from training.pairs import ct_heads, labelled_heads
 from training.pairs.head import Head
+from training.pairs.source_files import check_sources
 
 NAMES = (*labelled_heads.NAMES, *ct_heads.NAMES)
 # The brain that fills the cranial cavity of a CT: never one of the heads that a run may hold out with a measured T1.
@@ -13,9 +14,13 @@ _BRAINS = {"cranium": "nmd_40y", "unc": "nmd_40y", "visible_female": "nmd_19y"}
 
 
 def read_heads(data: Path, names: Sequence[str]) -> list[Head]:
-    """Reads heads from the folder of the data; raises InputError for unknown names and missing files."""
+    """Reads heads from the folder of the data.
+
+    Raises InputError for unknown names, and for files that are missing or are not those of sources.toml.
+    """
     if unknown := set(names) - set(NAMES):
         raise InputError(f"Unknown heads {sorted(unknown)}: choose from {', '.join(NAMES)}.")
+    check_sources(data, dict.fromkeys([*names, *(_BRAINS[name] for name in names if name in _BRAINS)]))
     labelled = {
         name: labelled_heads.read_head(data, name)
         for name in labelled_heads.NAMES
