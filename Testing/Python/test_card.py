@@ -17,18 +17,18 @@ RESULTS = Path(__file__).resolve().parents[2] / "training/results"
 def test_the_card_is_what_the_stored_figures_make(tmp_path):
     bundled = MODELS_FOLDER / DEFAULT_MODEL
     (tmp_path / "model.json").write_bytes((bundled / "model.json").read_bytes())
-    results, limits = RESULTS / "first_model.json", RESULTS / "first_model_limits.md"
+    results, limits = RESULTS / "leave_one_head_out.json", RESULTS / "model_limits.md"
     card = (
         write_card(tmp_path, results, limits)
         .read_text()
-        .replace(results.as_posix(), "training/results/first_model.json")
+        .replace(results.as_posix(), "training/results/leave_one_head_out.json")
     )
     assert card == (bundled / "MODEL_CARD.md").read_text()
 
 
 def test_figures_of_another_model_are_refused(tmp_path):
     (tmp_path / "model.json").write_bytes((MODELS_FOLDER / DEFAULT_MODEL / "model.json").read_bytes())
-    results, limits = tmp_path / "results.json", RESULTS / "first_model_limits.md"
+    results, limits = tmp_path / "results.json", RESULTS / "model_limits.md"
     results.write_text(json.dumps({"weights_sha256": "0" * 64, "heads": []}))
     with pytest.raises(InputError, match="another model"):
         write_card(tmp_path, results, limits)
