@@ -18,6 +18,8 @@ from training.cross_validate import cross_validate
 from training.ct_statistics import measure
 from training.curve import draw_curve
 from training.evaluate import evaluate, table
+from training.evaluate_pairs import evaluate_pairs
+from training.evaluate_pairs import table as pairs_table
 from training.export import export
 from training.fetch import fetch
 from training.findings import calibrate, judge_again
@@ -79,6 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
     verb.add_argument("--heads", nargs="+", required=True, help="heads that the model has not been trained on")
     verb.add_argument("--json", type=Path, help="where to store the figures")
+    verb = verbs.add_parser("evaluate-pairs", parents=[device], help="score a model on measured pairs of T1 and CT")
+    verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
+    verb.add_argument("--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER or folder:FOLDER")
+    verb.add_argument(
+        "--json", type=Path, help="where to store the figures; the names of the cases' folders are stored with them"
+    )
+    verb.add_argument("--pictures", type=Path, help="folder for a picture per case: the CT's bone on the MR")
     verb = verbs.add_parser("check-findings", help="count false alarms and detections of the findings on an input")
     verb.add_argument("--data", type=Path, help="measure anew, from the folder with the heads (a quarter of an hour)")
     verb.add_argument("--seeds", type=int, default=3, help="simulated images per head and contrast")
@@ -131,6 +140,10 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.verb == "evaluate":
         result = evaluate(load_model(arguments.model), arguments.data, arguments.heads)
         _show(result, table(result), arguments.json)
+    elif arguments.verb == "evaluate-pairs":
+        model = load_model(arguments.model)
+        result = evaluate_pairs(model, arguments.pairs, arguments.pictures, arguments.device)
+        _show(result, pairs_table(result), arguments.json)
     elif arguments.verb == "check-findings":
         if arguments.data is None:
             result = judge_again(json.loads(arguments.json.read_text(encoding="utf-8")))

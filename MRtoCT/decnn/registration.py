@@ -18,6 +18,10 @@ _AIR_HU, _METAL_HU = -1000.0, 2000.0
 _BODY_HU = -300.0
 
 
+class NoBetterPlace(InputError):
+    """Nothing makes the images fit better than they lie: they are aligned already, or cannot be."""
+
+
 @dataclass(frozen=True)
 class Registration:
     """Where the CT has to go."""
@@ -51,7 +55,8 @@ def register_rigid(mr: sitk.Image, ct: sitk.Image, report: Callable[[float, str]
         mr: the image that stays, any scale. ct: HU. report: called with (fraction 0..1, stage).
 
     Raises:
-        InputError: one of the two has nothing in it, or nothing makes them fit better than they lie.
+        InputError: one of the two has nothing in it, or too little of them overlaps.
+        NoBetterPlace: an InputError too; nothing makes them fit better than they lie.
     """
     stage = "Registering the reference"
     report(0.0, stage)
@@ -95,7 +100,7 @@ def register_rigid(mr: sitk.Image, ct: sitk.Image, report: Callable[[float, str]
     method.SetMetricSamplingPercentage(0.02, 1)
     after = _information(method, found, fixed, moving)
     if not after > before:
-        raise InputError(
+        raise NoBetterPlace(
             "Registration found no better place for the reference CT than where it lies: compare without registration, "
             "or align it first."
         )
