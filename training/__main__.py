@@ -38,9 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     device.add_argument("--device", default="cpu", help="cpu, or a CUDA device")
     settings = argparse.ArgumentParser(add_help=False)
     for setting in fields(Settings):
-        if setting.type in (int, float) and setting.name != "seed":
+        if setting.type in (int, float):
             settings.add_argument("--" + setting.name.replace("_", "-"), type=setting.type, default=setting.default)
-    settings.add_argument("--seed", type=int, default=Settings().seed)
 
     verb = verbs.add_parser("fetch", help="download, convert and check the files of sources.toml")
     verb.add_argument("--data", type=Path, required=True, help="folder to put them into")

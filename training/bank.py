@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from multiprocessing import get_context
@@ -75,10 +75,7 @@ def make_bank(data: Path, bank: Path, entries: Sequence[Entry], pairs: int, seed
 
 def open_pairs(bank: Path, entry: Entry, pairs: int) -> list[Pair]:
     """The first ``pairs`` pairs of an entry, memory-mapped; InputError if the bank has fewer."""
-    return list(_open(bank, entry, pairs))
-
-
-def _open(bank: Path, entry: Entry, pairs: int) -> Iterator[Pair]:
+    opened = []
     for number in range(pairs):
         folder = bank / entry.folder / str(number)
         if not folder.is_dir():
@@ -86,7 +83,9 @@ def _open(bank: Path, entry: Entry, pairs: int) -> Iterator[Pair]:
                 f"The bank {bank} has {number} pairs of {entry.folder} and {pairs} are needed: "
                 "make them with 'python -m training simulate'."
             )
-        yield Pair(**{field.name: np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(Pair)})
+        arrays = {field.name: np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(Pair)}
+        opened.append(Pair(**arrays))
+    return opened
 
 
 def _start_worker(data: Path, names: list[str]) -> None:

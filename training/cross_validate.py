@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from decnn.model import load_model
-from training.evaluate import COLUMNS, evaluate
+from training.evaluate import COLUMNS, evaluate, mean_of_defined
 from training.export import export
 from training.fit import Settings, fit
 
@@ -46,9 +44,7 @@ def cross_validate(
         rows.append(row)
         print(json.dumps(row), flush=True)
     mean: dict = {"head": "mean", "mr": "", "reference": ""}
-    for column in COLUMNS:
-        defined = [row[column] for row in rows if row[column] is not None]
-        mean[column] = round(float(np.mean(defined)), 4) if defined else None
+    mean |= {column: mean_of_defined([row[column] for row in rows]) for column in COLUMNS}
     return {"settings": asdict(settings), "simulations": simulations, "heads": [*rows, mean]}
 
 

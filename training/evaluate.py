@@ -37,7 +37,7 @@ def evaluate(model: Model, data: Path, names: list[str], simulations: int = SIMU
         row: dict = {"head": head.name, "reference": "labels" if head.hu is None else "measured CT"}
         row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(cases)} simulated T1"
         for column in COLUMNS:
-            row[column] = _mean([score[column] for score in scored])
+            row[column] = mean_of_defined([score[column] for score in scored])
         rows.append(row)
     return {"model": model.name, "version": model.version, "weights_sha256": model.weights_sha256, "heads": rows}
 
@@ -52,7 +52,7 @@ def table(result: dict) -> str:
     return "\n".join(lines)
 
 
-def _mean(values: list[float | None]) -> float | None:
+def mean_of_defined(values: list[float | None]) -> float | None:
     """Mean of what is defined (a CT without bone has no surface of bone); None if nothing is."""
     defined = [value for value in values if value is not None]
     return round(float(np.mean(defined)), 4) if defined else None

@@ -54,7 +54,7 @@ def fused(views: np.ndarray, fusion: str) -> np.ndarray:
 
 
 def scores(prediction: Prediction, fusion: str) -> dict[str, float]:
-    """MAE in the head, in bone and elsewhere (HU), bone Dice at 250 HU."""
+    """MAE in the head and in its bone (HU), bone Dice at 250 HU."""
     ct, reference, mask = fused(prediction.views, fusion), prediction.reference, prediction.mask
     error = np.abs(ct - reference)
     bone = (reference > metrics.BONE_HU) & mask
