@@ -17,9 +17,13 @@ import torch
 from decnn.headchecks import judge
 from decnn.headmeasures import HeadMeasures, measure_head
 from decnn.intensity import head_mask
+from training.acquisition import acquire
+from training.anatomy import draw_hu
+from training.fields import sample, sample_labels, smooth_field
 from training.pairs.head import Head, Tissue, read_canonical
 from training.pairs.sources import NAMES, read_heads
-from training.simulate import _acquire, _random_warp, _sample, draw_hu, simulate, smooth_field
+from training.simulate import simulate
+from training.warp import random_warp
 
 _MEASURED = ("colin27/t1", "ernie/t1", "unlabelled/otsu_t1", "unlabelled/mni152_t1")
 # Signal of each contrast, white matter 1: ranges for CSF, grey matter, fat, muscle and mucosa. T1 with fat suppression
@@ -169,9 +173,9 @@ def _spoiled(image: sitk.Image, rng: np.random.Generator) -> Iterator[tuple[str,
 def _simulated(head: Head, contrast: str, rng: np.random.Generator) -> np.ndarray:
     """Another contrast than T1, warped and acquired as the T1s of ``training.simulate`` are."""
     hu = head.hu if head.hu is not None else draw_hu(head, rng)
-    grid = _random_warp(head.tissue, rng)
-    hu = _sample(torch.from_numpy(hu.astype(np.float32))[None], grid, "bilinear").numpy()[0]
-    tissue = _sample(torch.from_numpy(head.tissue[None].astype(np.float32)), grid, "nearest").numpy()[0].astype(int)
+    grid = random_warp(head, rng, vary_anatomy=False, stretch_skull=False)
+    hu = sample(torch.from_numpy(hu.astype(np.float32))[None], grid, "bilinear").numpy()[0]
+    tissue = sample_labels(head.tissue, grid)
     csf, grey, fat, muscle, mucosa = (rng.uniform(*limits) for limits in _CONTRASTS[contrast])
     signal = np.zeros(len(Tissue), np.float32)
     signal[[Tissue.CSF, Tissue.GREY, Tissue.WHITE, Tissue.MUCOSA]] = csf, grey, 1.0, mucosa
@@ -182,7 +186,7 @@ def _simulated(head: Head, contrast: str, rng: np.random.Generator) -> np.ndarra
     marrow = fat * rng.uniform(0.4, 0.95) * np.clip((1050.0 - hu) / 700.0, 0.0, 1.0)
     image = np.where(tissue == Tissue.BONE, np.maximum(marrow, 0.05), image)
     image = image * (1.0 + 0.06 * smooth_field(tissue.shape, 6, rng))
-    return _acquire(image.astype(np.float32), rng)
+    return acquire(image.astype(np.float32), rng)
 
 
 def _with_array(image: sitk.Image, array: np.ndarray) -> sitk.Image:

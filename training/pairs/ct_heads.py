@@ -40,7 +40,7 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
     tissue[~body] = Tissue.AIR
     tissue[inside] = _warped_brain(brain, inside)[inside]
     line_with_dura(tissue)
-    return Head(name, tissue, hu=hu)
+    return Head(name, tissue, hu=hu, brain_distance=-distance_inside(inside))
 
 
 def _body(hu: np.ndarray) -> np.ndarray:

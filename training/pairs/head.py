@@ -30,18 +30,18 @@ class Tissue(IntEnum):
 class Head:
     """A head without an MR contrast yet, all arrays canonical [z, y, x] (LPS, 1 mm).
 
+    ``brain_distance``: float32, mm outside of the cranial cavity.
     ``hu`` is a measured CT (int16) or None, then it is drawn from ``tissue`` anew for each simulated pair, with
-    ``bone_depth`` and ``skin_depth`` (float32, mm below the surface of the bone, of the skin) and ``brain_distance``
-    (float32, mm outside of the cranial cavity).
+    ``bone_depth`` and ``skin_depth`` (float32, mm below the surface of the bone, of the skin).
     ``mr`` is a measured T1 of the same head, where there is one.
     """
 
     name: str
     tissue: np.ndarray
+    brain_distance: np.ndarray
     hu: np.ndarray | None = None
     bone_depth: np.ndarray | None = None
     skin_depth: np.ndarray | None = None
-    brain_distance: np.ndarray | None = None
     mr: np.ndarray | None = None
 
 

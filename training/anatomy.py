@@ -1,0 +1,76 @@
+"""What varies from head to head: the skull's thickness, air cells and density, and the HU of labelled heads.
+
+HU of soft tissues: ICRP 110 / Schneider et al., Phys Med Biol 45 (2000) 459; HU of bone by depth and of the rest:
+measured on the three real CTs (results/ct_statistics.json).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from training.fields import gaussian, smooth_field
+from training.pairs.head import Head, Tissue
+
+_SOFT_TISSUE_HU = {
+    Tissue.AIR: -1000, Tissue.CAVITY: -1000, Tissue.SKIN: 10, Tissue.CSF: 8, Tissue.GREY: 38, Tissue.WHITE: 30,
+    Tissue.VESSEL: 45, Tissue.MUCOSA: 35, Tissue.DURA: 45,
+}  # fmt: skip
+_FAT_HU, _MUSCLE_HU = -95.0, 55.0
+# The lowest HU of bone, as in pairs/ct_heads.py.
+_BONE_HU = 250.0
+# Frontal sinus, skull base and mastoid lie lower than this under the vertex; the vault above has no air in it.
+_VAULT_MM = 75
+
+
+def vary_skull(head: Head, rng: np.random.Generator) -> Head:
+    """A labelled head with each surface of its bone up to 0.5 mm lower or 1.2 mm higher, and more air cells inside.
+
+    Bone grows into CSF and soft tissue, never into air, skin or brain; what it leaves becomes CSF on the side of the
+    brain and soft tissue elsewhere. Air cells (frontal sinus, mastoid, skull base) lie 2 mm and more inside thick bone.
+    """
+    assert head.bone_depth is not None
+    tissue = head.tissue.copy()
+    thinning = rng.uniform(-0.8, 0.2) + 0.25 * smooth_field(tissue.shape, 40, rng)
+    depth = head.bone_depth - np.clip(thinning, -1.2, 0.5)
+    bone = tissue == Tissue.BONE
+    grown = (depth >= 0) & np.isin(tissue, (Tissue.CSF, Tissue.DURA, Tissue.SOFT))
+    left = bone & (depth < 0)
+    tissue[left] = np.where(head.brain_distance[left] < 3.0, Tissue.CSF, Tissue.SOFT)
+    tissue[grown] = Tissue.BONE
+    if rng.random() < 0.6:
+        cells = smooth_field(tissue.shape, rng.uniform(4, 10), rng) > rng.uniform(0.0, 1.0)
+        cells &= (depth > 2.0) & (tissue == Tissue.BONE)
+        cells[np.flatnonzero((tissue != Tissue.AIR).any(axis=(1, 2)))[-1] - _VAULT_MM :] = False
+        tissue[cells] = Tissue.CAVITY
+    return replace(head, tissue=tissue, bone_depth=depth)
+
+
+def vary_density(hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A measured CT (HU) with bone that is up to 15 % less or 20 % more dense above 250 HU, float32."""
+    hu = hu.astype(np.float32)
+    return np.where(hu > _BONE_HU, _BONE_HU + (hu - _BONE_HU) * np.float32(rng.uniform(0.85, 1.2)), hu)
+
+
+def draw_hu(head: Head, rng: np.random.Generator) -> np.ndarray:
+    """HU for a labelled head: cortical tables around spongy bone, fat and muscle in the soft tissue, float32."""
+    tissue = head.tissue
+    assert head.bone_depth is not None and head.skin_depth is not None
+    table = np.zeros(len(Tissue), np.float32)
+    for label, value in _SOFT_TISSUE_HU.items():
+        table[label] = value
+    hu = table[tissue]
+    cortical_mm = rng.uniform(1.0, 2.2) * np.exp(0.3 * smooth_field(tissue.shape, 24, rng))
+    spongy = np.clip((head.bone_depth - cortical_mm) / 1.2, 0.0, 1.0)
+    cortical_hu = rng.uniform(1000, 1500) + 120 * smooth_field(tissue.shape, 12, rng)
+    spongy_hu = rng.uniform(300, 1150) + 180 * smooth_field(tissue.shape, 8, rng)
+    bone = cortical_hu + (spongy_hu - cortical_hu) * spongy
+    hu = np.where(tissue == Tissue.BONE, np.clip(bone, 150, 2200), hu)
+    # Under the skin lies fat of varying thickness, deeper a mixture of muscle and fat.
+    layer_mm = rng.uniform(2.0, 7.0) * np.exp(0.4 * smooth_field(tissue.shape, 30, rng))
+    subcutaneous = (head.skin_depth > 1.8) & (head.skin_depth < 1.8 + layer_mm)
+    deep_fat = smooth_field(tissue.shape, 10, rng) > rng.uniform(0.3, 1.2)
+    soft = np.where(subcutaneous | deep_fat, _FAT_HU, _MUSCLE_HU) + 8 * smooth_field(tissue.shape, 8, rng)
+    soft = np.where(head.skin_depth < 1.8, _SOFT_TISSUE_HU[Tissue.SKIN], soft)
+    hu = np.where(tissue == Tissue.SOFT, soft, hu).astype(np.float32)
+    # A scanner's resolution: 1 mm full width at half maximum and more.
+    return gaussian(hu, rng.uniform(0.4, 0.7))
