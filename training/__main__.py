@@ -25,6 +25,7 @@ from training.fetch import fetch
 from training.findings import calibrate, judge_again
 from training.findings import table as findings_table
 from training.fit import Settings, fit
+from training.preview import draw_preview
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--pairs", type=int, default=Settings().pairs, help="pairs of each head and kind of T1")
     verb.add_argument("--seed", type=int, default=1)
     verb.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    verb = verbs.add_parser("preview", parents=[bank], help="draw a sheet of the bank's pairs, to be looked at")
+    verb.add_argument("--pairs", type=int, default=2, help="of each head and kind of T1")
+    verb.add_argument("--png", type=Path, required=True)
     verb = verbs.add_parser(
         "fit", parents=[bank, settings, device], help="train a network; goes on where an interrupted run stopped"
     )
@@ -63,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--runs", type=Path, required=True, help="folder for the runs")
     verb.add_argument("--heads", nargs="*", default=[], help="heads to leave out; all if none is named")
+    verb.add_argument(
+        "--trunk-steps", type=int, default=0, help="first steps that the runs share, on heads none of them leaves out"
+    )
     verb.add_argument("--simulations", type=int, default=1, help="T1s simulated of each head without a measured one")
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("ablate", parents=[bank, device], help="change one thing at a time; print the table")
@@ -79,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("evaluate", parents=[data], help="score a model on heads and print the table")
     verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
     verb.add_argument("--heads", nargs="+", required=True, help="heads that the model has not been trained on")
+    verb.add_argument("--pictures", type=Path, help="folder for a picture per head: MR, both CTs, their difference")
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("evaluate-pairs", parents=[device], help="score a model on measured pairs of T1 and CT")
     verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
@@ -116,6 +124,8 @@ def _run(arguments: argparse.Namespace) -> None:
         make_bank(
             arguments.data, arguments.bank, Settings().entries(), arguments.pairs, arguments.seed, arguments.workers
         )
+    elif arguments.verb == "preview":
+        draw_preview(arguments.bank, Settings().entries(), arguments.pairs, arguments.png)
     elif arguments.verb == "fit":
         init = load_model(arguments.init) if arguments.init else None
         settings = replace(_settings(arguments), init=init.weights_sha256 if init else "")
@@ -126,7 +136,7 @@ def _run(arguments: argparse.Namespace) -> None:
         draw_curve(arguments.log, arguments.png)
     elif arguments.verb == "cross-validate":
         a = arguments
-        result = cross_validate(a.data, a.bank, a.runs, _settings(a), a.simulations, a.device, a.heads)
+        result = cross_validate(a.data, a.bank, a.runs, _settings(a), a.simulations, a.device, a.heads, a.trunk_steps)
         _show(result, table(result), arguments.json)
     elif arguments.verb == "ablate":
         result = ablation.ablate(arguments.bank, arguments.runs, arguments.steps, arguments.seeds, arguments.device)
@@ -137,7 +147,7 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.verb == "export":
         print(export(arguments.run, arguments.model, arguments.version))
     elif arguments.verb == "evaluate":
-        result = evaluate(load_model(arguments.model), arguments.data, arguments.heads)
+        result = evaluate(load_model(arguments.model), arguments.data, arguments.heads, pictures=arguments.pictures)
         _show(result, table(result), arguments.json)
     elif arguments.verb == "evaluate-pairs":
         model = load_model(arguments.model)

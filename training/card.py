@@ -59,9 +59,10 @@ Research on MR-only workflows, and review beside the MR. Not for treatment witho
 _OF_THIS_MODEL = "Measured on heads that the model has not been trained on, by `python -m training evaluate`"
 _OF_ITS_KIND = (
     "Not of these very weights, which have seen all heads, but of networks of this architecture, each trained, "
-    "for {steps} steps of {batch} patches of {patch} x {patch} mm, without the head that they are scored on, by "
+    "for {steps} steps of {batch} patches of {patch} x {patch} mm{trunk}, without the head that they are scored on, by "
     "`python -m training cross-validate`"
 )
+_TRUNK = " (the first {trunk_steps} of them on half of the heads, and shared by the networks that leave out the others)"
 
 
 def write_card(folder: Path, results: Path, limits: Path) -> Path:
@@ -81,7 +82,13 @@ def write_card(folder: Path, results: Path, limits: Path) -> Path:
     measured = _OF_THIS_MODEL
     if "settings" in figures:
         settings = settings_from(json.dumps(figures["settings"]))
-        measured = _OF_ITS_KIND.format(steps=settings.steps, batch=settings.batch, patch=settings.patch)
+        trunk_steps = figures["trunk_steps"]
+        measured = _OF_ITS_KIND.format(
+            steps=trunk_steps + settings.steps,
+            batch=settings.batch,
+            patch=settings.patch,
+            trunk=_TRUNK.format(trunk_steps=trunk_steps) if trunk_steps else "",
+        )
         belongs = settings.architecture() == spec["architecture"]
     else:
         belongs = figures["weights_sha256"] == spec["weights"]["sha256"]

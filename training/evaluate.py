@@ -14,9 +14,11 @@ import SimpleITK as sitk
 from decnn import metrics
 from decnn.model import Model
 from decnn.synthesis import synthesize
+from training.anatomy import draw_hu
+from training.comparison_picture import draw_comparison
 from training.pairs.head import Head, Tissue
 from training.pairs.sources import read_heads
-from training.simulate import draw_hu, simulate
+from training.simulate import simulate
 
 COLUMNS = (
     "mae_hu_tight", "mae_hu_wide", "me_hu", "psnr_db_2023", "ssim_2023", "bone_dice", "bone_surface95_mm",
@@ -25,15 +27,24 @@ COLUMNS = (
 SIMULATIONS = 3
 
 
-def evaluate(model: Model, data: Path, names: list[str], simulations: int = SIMULATIONS) -> dict:
+def evaluate(
+    model: Model, data: Path, names: list[str], simulations: int = SIMULATIONS, pictures: Path | None = None
+) -> dict:
     """Rows of metrics per head, and what model and data they belong to.
 
-    simulations: how many contrasts of a head without a measured T1 are simulated and averaged.
+    Args:
+        simulations: how many contrasts of a head without a measured T1 are simulated and averaged.
+        pictures: folder for a PNG per head (of its first contrast).
     """
     rows: list[dict] = []
     for head in read_heads(data, names):
         cases = _cases(head, simulations)
-        scored = [_score(model, *case) for case in cases]
+        scored = []
+        for number, (mr, hu, bone) in enumerate(cases):
+            ct = synthesize(sitk.GetImageFromArray(mr), model, device="cpu").image
+            scored.append(_score(ct, hu, bone))
+            if pictures and number == 0:
+                draw_comparison(mr, hu, sitk.GetArrayFromImage(ct), pictures / f"{head.name}.png")
         row: dict = {"head": head.name, "reference": "labels" if head.hu is None else "measured CT"}
         row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(cases)} simulated T1"
         for column in COLUMNS:
@@ -62,14 +73,12 @@ def _cases(head: Head, simulations: int) -> list[tuple[np.ndarray, np.ndarray, n
     """(MR, reference HU, bone by the labels or None) of a head."""
     if head.mr is not None:
         return [(head.mr, draw_hu(head, np.random.default_rng(0)), head.tissue == Tissue.BONE)]
-    pairs = [simulate(head, np.random.default_rng([0, number])) for number in range(simulations)]
+    pairs = [simulate(head, np.random.default_rng([0, number]), vary_anatomy=False) for number in range(simulations)]
     return [(pair.mr.astype(np.float32), pair.hu.astype(np.float32), None) for pair in pairs]
 
 
-def _score(model: Model, mr: np.ndarray, hu: np.ndarray, bone: np.ndarray | None) -> dict:
-    ct = synthesize(sitk.GetImageFromArray(mr), model, device="cpu").image
-    reference = sitk.GetImageFromArray(hu)
-    scores = metrics.evaluate(ct, reference)
+def _score(ct: sitk.Image, hu: np.ndarray, bone: np.ndarray | None) -> dict:
+    scores = metrics.evaluate(ct, sitk.GetImageFromArray(hu))
     row = dict(scores["tight"])
     row["mae_hu_tight"], row["mae_hu_wide"] = scores["tight"]["mae_hu"], scores["wide"]["mae_hu"]
     if bone is not None:

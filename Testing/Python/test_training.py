@@ -16,18 +16,22 @@ from phantom import LABELS, ct_of, phantom_head
 from source_folder import write_sources
 from training import ablate as ablation
 from training import fit as fitting
+from training.anatomy import vary_skull
 from training.bank import Entry, make_bank, open_pairs
 from training.cross_validate import cross_validate
 from training.curve import draw_curve
 from training.evaluate import COLUMNS, evaluate, table
 from training.export import export
+from training.fields import sample_labels
 from training.fit import Settings, averaged_network, fit
 from training.lattice import fused, predict
 from training.pairs import ct_heads, labelled_heads
 from training.pairs.head import Tissue, distance_inside
 from training.pairs.sources import read_heads
 from training.patches import PatchForm, batch
-from training.simulate import simulate, vary_skull
+from training.preview import draw_preview
+from training.simulate import simulate
+from training.warp import random_warp
 
 # The phantom's labels as the labels of the NMD atlases: 1 GM, 2 WM, 3 CSF, 4 bone, 5 soft tissue, 6 air.
 _TO_NMD = {"background": 6, "skin": 5, "fat": 5, "skull": 4, "csf": 3, "grey_matter": 1, "white_matter": 2, "sinus": 6}
@@ -109,6 +113,43 @@ def test_a_measured_t1_moves_with_its_labels(labelled):
     assert np.median(pair.mr[pair.hu > 900]) < 0.5 * np.median(pair.mr[(pair.hu > 20) & (pair.depth > 0.6)])
     with pytest.raises(ValueError, match="no measured T1"):
         simulate(labelled, np.random.default_rng(5), measured_mr=True)
+
+
+def test_without_variation_a_ct_is_that_of_the_person(data, labelled):
+    head = ct_heads.read_head(data, "cranium", labelled)
+    bone = [np.percentile(head.hu[head.hu > 250], 90)]
+    for vary_anatomy in (False, True):
+        pairs = [simulate(head, np.random.default_rng(seed), vary_anatomy=vary_anatomy) for seed in range(3)]
+        bone.append(np.std([np.percentile(pair.hu[pair.hu > 250], 90) for pair in pairs]))
+    # The phantom's bone has one HU; only variation changes it from pair to pair.
+    assert bone[1] < 10 < bone[2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_head_that_is_not_in_the_middle_stays_in_the_field_of_view(labelled, seed):
+    off_centre = np.pad(labelled.tissue, ((0, 0), (0, 0), (0, 100)))
+    distance = np.pad(labelled.brain_distance, ((0, 0), (0, 0), (0, 100)), mode="edge")
+    head = replace(labelled, tissue=off_centre, brain_distance=distance)
+    grid = random_warp(head, np.random.default_rng(seed), vary_anatomy=True, stretch_skull=False)
+    seen = np.isin(sample_labels(off_centre, grid), (Tissue.GREY, Tissue.WHITE)).sum()
+    there = np.isin(off_centre, (Tissue.GREY, Tissue.WHITE)).sum()
+    # Scaled by 0.81 to 1.21 along each axis; nothing of the brain is cut.
+    assert 0.8**3 * there < seen < 2.0 * there
+    assert not np.isin(sample_labels(off_centre, grid)[:, :, -1], (Tissue.GREY, Tissue.WHITE)).any()
+
+
+def test_a_skull_is_stretched_away_from_the_brain(data, labelled):
+    head = ct_heads.read_head(data, "cranium", labelled)
+    skulls, brains = [], []
+    for seed in range(4):
+        for stretch in (False, True):
+            grid = random_warp(head, np.random.default_rng(seed), vary_anatomy=False, stretch_skull=stretch)
+            tissue = sample_labels(head.tissue, grid)
+            skulls.append((tissue == Tissue.BONE).sum())
+            brains.append(np.isin(tissue, (Tissue.GREY, Tissue.WHITE)).sum())
+    change = np.divide(skulls[1::2], skulls[::2])
+    assert 0.6 < change.min() < 0.95 < 1.05 < change.max() < 1.7
+    assert np.allclose(brains[1::2], brains[::2], rtol=0.01)
 
 
 def test_a_skull_varies_and_stays_around_the_brain(labelled):
@@ -212,6 +253,30 @@ def test_each_head_is_scored_by_a_network_that_has_not_seen_it(data, tmp_path):
     assert maes[2] == pytest.approx((maes[0] + maes[1]) / 2, abs=1e-3)
     again = cross_validate(data, tmp_path / "bank", tmp_path / "runs", settings, simulations=1, device="cpu")
     assert again == result
+    assert (tmp_path / "runs/pictures/nmd_19y.png").stat().st_size > 10_000
+
+
+def test_folds_share_a_trunk_that_has_not_seen_their_head(data, tmp_path):
+    heads = (("cranium", 0.4, False), ("nmd_19y", 0.3, False), ("nmd_40y", 0.3, False))
+    settings = replace(TINY, heads=heads, steps=1)
+    make_bank(data, tmp_path / "bank", settings.entries(), pairs=1, seed=1, workers=1)
+    runs = tmp_path / "runs"
+    result = cross_validate(data, tmp_path / "bank", runs, settings, 1, "cpu", trunk_steps=2)
+    assert result["trunk_steps"] == 2
+    trunks = [load_model(str(runs / f"trunk-{number}/model")) for number in (1, 2)]
+    assert [trunk.spec["training"]["heads"] for trunk in trunks] == [["cranium", "nmd_40y"], ["nmd_19y"]]
+    for head, trunk in (("cranium", 1), ("nmd_19y", 0), ("nmd_40y", 1)):
+        _, fold, steps = averaged_network(runs / head)
+        assert (fold.init, steps) == (trunks[trunk].weights_sha256, 1)
+
+
+def test_pairs_are_drawn_to_be_looked_at(bank, tmp_path):
+    draw_preview(bank, TINY.entries(), 1, tmp_path / "sheets/preview.png")
+    picture = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "sheets/preview.png")))
+    assert picture.std() > 20
+    with pytest.raises(InputError, match="pairs of nmd_19y"):
+        draw_preview(bank, TINY.entries(), 99, tmp_path / "no.png")
+    assert not (tmp_path / "no.png").exists()
 
 
 def test_the_ablation_changes_one_thing_at_a_time_at_equal_size(bank, tmp_path, monkeypatch):
