@@ -9,10 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "MRtoCT"))
 
-from decnn.errors import DecnnError
+from decnn.errors import DecnnError, InputError
 from decnn.model import load_model
 from training import ablate as ablation
-from training.bank import make_bank
+from training.bank import add_measured, make_bank
 from training.card import write_card
 from training.cross_validate import cross_validate
 from training.ct_statistics import measure
@@ -50,6 +50,10 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--pairs", type=int, default=Settings().pairs, help="pairs of each head and kind of T1")
     verb.add_argument("--seed", type=int, default=1)
     verb.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    verb = verbs.add_parser("add-pairs", parents=[bank], help="add measured pairs of T1 and CT to the bank")
+    verb.add_argument("--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER or folder:FOLDER")
+    verb.add_argument("--variants", type=int, default=2, help="times that each is moved, deformed and acquired anew")
+    verb.add_argument("--seed", type=int, default=1)
     verb = verbs.add_parser("preview", parents=[bank], help="draw a sheet of the bank's pairs, to be looked at")
     verb.add_argument("--pairs", type=int, default=2, help="of each head and kind of T1")
     verb.add_argument("--png", type=Path, required=True)
@@ -58,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
     verb.add_argument("--hold-out", nargs="*", default=[], metavar="HEAD", help="heads to leave out, to be scored on")
+    verb.add_argument(
+        "--measured", nargs=2, metavar=("KIND", "SHARE"), help="synthrad or folder, and the share of the patches"
+    )
     verb.add_argument("--init", help="a model (name or folder) to start from, of the same architecture")
     verb = verbs.add_parser("curve", help="draw the learning curve of a run's log")
     verb.add_argument("--log", type=Path, required=True)
@@ -124,6 +131,9 @@ def _run(arguments: argparse.Namespace) -> None:
         make_bank(
             arguments.data, arguments.bank, Settings().entries(), arguments.pairs, arguments.seed, arguments.workers
         )
+    elif arguments.verb == "add-pairs":
+        made = add_measured(arguments.bank, arguments.pairs, arguments.variants, arguments.seed)
+        print(f"{made} pairs were added to {arguments.bank}")
     elif arguments.verb == "preview":
         draw_preview(arguments.bank, Settings().entries(), arguments.pairs, arguments.png)
     elif arguments.verb == "fit":
@@ -131,6 +141,8 @@ def _run(arguments: argparse.Namespace) -> None:
         settings = replace(_settings(arguments), init=init.weights_sha256 if init else "")
         for head in arguments.hold_out:
             settings = settings.without(head)
+        if arguments.measured:
+            settings = settings.with_measured(arguments.measured[0], _share(arguments.measured[1]))
         fit(arguments.bank, arguments.run, settings, arguments.device, init)
     elif arguments.verb == "curve":
         draw_curve(arguments.log, arguments.png)
@@ -165,6 +177,13 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     return Settings(**{s.name: getattr(arguments, s.name) for s in fields(Settings) if s.type in (int, float)})
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{text} is no share of the patches: give a number between 0 and 1.") from None
 
 
 def _show(result: dict, text: str, path: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""A bank of simulated pairs on disk: made once, in parallel; every run cuts its patches from it."""
+"""A bank of pairs on disk: made once, the simulated ones in parallel; every run cuts its patches from it."""
 
 import json
 import os
@@ -17,17 +17,25 @@ import torch
 from numpy.random import default_rng
 
 from decnn.errors import InputError, SetupError
+from decnn.grid import AIR_HU
 from training.pairs.head import Head
+from training.pairs.measured import each_pair, kind_of
+from training.pairs.pair import MeasuredPair
 from training.pairs.sources import NAMES, read_heads
-from training.simulate import Pair, simulate
+from training.simulate import Pair, simulate, vary_measured
 
 _ABOUT = "bank.json"
+# What is denser belongs to the head.
+_BODY_HU = -300
 _heads: dict[str, Head] = {}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A kind of pair in the bank: of one head, with simulated T1s or with its measured one."""
+    """A kind of pair in the bank: of one head, with simulated T1s or its measured one; or measured pairs of a kind.
+
+    head: its name, or the kind ("synthrad", "folder").
+    """
 
     head: str
     measured: bool
@@ -49,11 +57,7 @@ def make_bank(data: Path, bank: Path, entries: Sequence[Entry], pairs: int, seed
         InputError: a source file is missing, or the bank was made with another seed.
         SetupError: the disk is full.
     """
-    bank.mkdir(parents=True, exist_ok=True)
-    about = bank / _ABOUT
-    if about.exists() and json.loads(about.read_text(encoding="utf-8"))["seed"] != seed:
-        raise InputError(f"The bank {bank} was made with another seed: choose another folder, or delete it.")
-    about.write_text(json.dumps({"seed": seed}) + "\n", encoding="utf-8")
+    _open_bank(bank, seed)
     missing = [(e, n) for n in range(pairs) for e in entries if not (bank / e.folder / str(n)).is_dir()]
     if not missing:
         return 0
@@ -73,15 +77,69 @@ def make_bank(data: Path, bank: Path, entries: Sequence[Entry], pairs: int, seed
     return len(missing)
 
 
+def add_measured(bank: Path, spec: str, variants: int, seed: int) -> int:
+    """Adds measured pairs to the bank, each ``variants`` times: moved, deformed and acquired anew.
+
+    What the CT does not show is taken out of the MR, too. A sentence on each case that is left out goes to stderr.
+
+    Args:
+        spec: "synthrad:FOLDER" or "folder:FOLDER" (training.pairs.measured); the kind is the entry's name.
+
+    Returns:
+        How many pairs were made.
+
+    Raises:
+        InputError: no such pairs, none that can be used, or the bank has some of this kind, or another seed.
+        SetupError: the disk is full.
+    """
+    entry = Entry(kind_of(spec), True)
+    if (bank / entry.folder).exists():
+        raise InputError(f"The bank {bank} has pairs of {entry.head} already: choose another folder, or delete them.")
+    _open_bank(bank, seed)
+    number = 0
+    for item in each_pair(spec):
+        if isinstance(item, str):
+            print(f"left out: {item}", file=sys.stderr, flush=True)
+            continue
+        mr, hu, body = _in_view(item)
+        for _ in range(variants):
+            pair = vary_measured(mr, hu, body, default_rng([seed, len(NAMES), number]))
+            try:
+                _save(bank, entry, number, pair)
+            except OSError as error:
+                raise SetupError(f"A pair cannot be written to {bank} ({error}): make room and start again.") from error
+            number += 1
+    if not number:
+        raise InputError(f"None of the cases of {spec} can be used.")
+    return number
+
+
+def _in_view(pair: MeasuredPair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """MR with white matter about 1, HU, and the head, cut to where the CT has data."""
+    mask = sitk.GetArrayFromImage(pair.mask) > 0
+    view = tuple(slice(at.min(), at.max() + 1) for at in np.nonzero(mask))
+    mask = mask[view]
+    mr = np.where(mask, sitk.GetArrayFromImage(pair.mr)[view], 0).astype(np.float32)
+    hu = np.where(mask, sitk.GetArrayFromImage(pair.ct)[view], AIR_HU).astype(np.float32)
+    body = hu > _BODY_HU
+    # In a T1 of a head, four fifths of the voxels are darker than white matter.
+    return mr / np.percentile(mr[body], 80), hu, body
+
+
 def open_pairs(bank: Path, entry: Entry, pairs: int) -> list[Pair]:
-    """The first ``pairs`` pairs of an entry, memory-mapped; InputError if the bank has fewer."""
+    """The first ``pairs`` pairs of a head, or all measured ones of a kind, memory-mapped.
+
+    Raises InputError if the bank has fewer, or none.
+    """
+    if entry.head not in NAMES:
+        pairs = max(1, sum(path.name.isdecimal() for path in (bank / entry.folder).glob("*")))
     opened = []
     for number in range(pairs):
         folder = bank / entry.folder / str(number)
         if not folder.is_dir():
             raise InputError(
                 f"The bank {bank} has {number} pairs of {entry.folder} and {pairs} are needed: "
-                "make them with 'python -m training simulate'."
+                "make them with 'python -m training simulate', or 'add-pairs' for measured ones."
             )
         arrays = {field.name: np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(Pair)}
         opened.append(Pair(**arrays))
@@ -96,7 +154,20 @@ def _start_worker(data: Path, names: list[str]) -> None:
 
 def _make(bank: Path, entry: Entry, number: int, seed: int) -> None:
     rng = default_rng([seed, NAMES.index(entry.head), entry.measured, number])
-    pair = simulate(_heads[entry.head], rng, entry.measured)
+    _save(bank, entry, number, simulate(_heads[entry.head], rng, entry.measured))
+
+
+def _open_bank(bank: Path, seed: int) -> None:
+    """Makes the folder, or checks that it was made with this seed."""
+    bank.mkdir(parents=True, exist_ok=True)
+    about = bank / _ABOUT
+    if about.exists() and json.loads(about.read_text(encoding="utf-8"))["seed"] != seed:
+        raise InputError(f"The bank {bank} was made with another seed: choose another folder, or delete it.")
+    about.write_text(json.dumps({"seed": seed}) + "\n", encoding="utf-8")
+
+
+def _save(bank: Path, entry: Entry, number: int, pair: Pair) -> None:
+    """Writes a pair under another name first: an interrupted one is never taken for whole."""
     target = bank / entry.folder / str(number)
     target.parent.mkdir(exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=bank, prefix="partial-"))

@@ -27,7 +27,7 @@ _TEXT = """# {name} {version}
 
 ## Data
 
-Trained on simulated pairs of these heads (see training/README.md):
+Trained on pairs made from these heads (see training/README.md):
 
 {heads}
 
@@ -62,6 +62,10 @@ _OF_ITS_KIND = (
     "for {steps} steps of {batch} patches of {patch} x {patch} mm{trunk}, without the head that they are scored on, by "
     "`python -m training cross-validate`"
 )
+_MEASURED = {
+    "synthrad": "measured T1 and CT of SynthRAD2023, Task 1, brain. Terms: CC BY-NC 4.0, non-commercial",
+    "folder": "measured T1 and CT of your own. Terms: yours to state",
+}
 _TRUNK = " (the first {trunk_steps} of them on half of the heads, and shared by the networks that leave out the others)"
 
 
@@ -96,7 +100,9 @@ def write_card(folder: Path, results: Path, limits: Path) -> Path:
         raise InputError(f"The figures in {results} belong to another model: run evaluate or cross-validate again.")
     sources = tomllib.loads(_SOURCES.read_text(encoding="utf-8"))
     heads = "\n".join(
-        f"- {name}: {sources[name]['use']}. Terms as found: {sources[name]['terms']}"
+        f"- {name}: {_MEASURED[name]}"
+        if name in _MEASURED
+        else f"- {name}: {sources[name]['use']}. Terms as found: {sources[name]['terms']}"
         for name in spec["training"]["heads"]
     )
     training = {key: spec["training"][key] for key in ("steps", "patches", "patch", "seed")}

@@ -54,6 +54,8 @@ def export(run: Path, folder: Path, version: str) -> Path:
             "patch": settings.patch,
             "seed": settings.seed,
             "pairs_per_kind": settings.pairs,
+            # The weights that the run started from, "" if from random ones.
+            "init_sha256": settings.init,
             "heads": sorted({name for name, _, _ in settings.heads}),
         },
     }

@@ -173,7 +173,7 @@ def _spoiled(image: sitk.Image, rng: np.random.Generator) -> Iterator[tuple[str,
 def _simulated(head: Head, contrast: str, rng: np.random.Generator) -> np.ndarray:
     """Another contrast than T1, warped and acquired as the T1s of ``training.simulate`` are."""
     hu = head.hu if head.hu is not None else draw_hu(head, rng)
-    grid = random_warp(head, rng, vary_anatomy=False, stretch_skull=False)
+    grid = random_warp(head.tissue != Tissue.AIR, rng, vary_anatomy=False)
     hu = sample(torch.from_numpy(hu.astype(np.float32))[None], grid, "bilinear").numpy()[0]
     tissue = sample_labels(head.tissue, grid)
     csf, grey, fat, muscle, mucosa = (rng.uniform(*limits) for limits in _CONTRASTS[contrast])

@@ -85,6 +85,13 @@ class Settings:
         """What the bank must hold."""
         return [Entry(name, measured) for name, _, measured in self.heads]
 
+    def with_measured(self, kind: str, share: float) -> "Settings":
+        """The same run with a share of its patches (0 to 1) from measured pairs of a kind; InputError if it is none."""
+        if not 0.0 < share < 1.0:
+            raise InputError(f"{share:g} is no share of the patches: give a number between 0 and 1.")
+        total = sum(part for _, part, _ in self.heads)
+        return replace(self, heads=(*self.heads, (kind, total * share / (1.0 - share), True)))
+
     def without(self, head: str) -> "Settings":
         """The same run without anything of one head; InputError if it has none of it, or nothing else."""
         heads = tuple(entry for entry in self.heads if entry[0] != head)

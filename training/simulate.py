@@ -34,28 +34,41 @@ def simulate(head: Head, rng: np.random.Generator, measured_mr: bool = False, va
 
     vary_anatomy: deform it, and vary its skull; without, its anatomy and its CT are those of the person.
     """
-    if measured_mr and head.mr is None:
-        raise ValueError(f"{head.name} has no measured T1")
     # A measured T1 shows the skull as it is; where it is simulated, the skull may vary.
-    vary_bone = vary_anatomy and not measured_mr
-    if head.hu is None:
-        head = vary_skull(head, rng) if vary_bone else head
-        hu = draw_hu(head, rng)
-    else:
-        hu = vary_density(head.hu, rng) if vary_bone else head.hu.astype(np.float32)
-    sources = [torch.from_numpy(hu)]
-    if head.mr is not None and measured_mr:
-        sources.append(torch.from_numpy(head.mr / np.float32(np.percentile(head.mr[head.tissue == Tissue.WHITE], 50))))
-    grid = random_warp(head, rng, vary_anatomy, stretch_skull=vary_bone and head.hu is not None)
-    warped = sample(torch.stack(sources), grid, "bilinear").numpy()
-    hu = warped[0]
     if measured_mr:
-        mr = warped[1] ** np.float32(rng.uniform(0.8, 1.25))
+        if head.mr is None:
+            raise ValueError(f"{head.name} has no measured T1")
+        hu = draw_hu(head, rng) if head.hu is None else head.hu.astype(np.float32)
+        white = np.float32(np.percentile(head.mr[head.tissue == Tissue.WHITE], 50))
+        return vary_measured(head.mr / white, hu, head.tissue != Tissue.AIR, rng, vary_anatomy)
+    stretched = None
+    if head.hu is not None:
+        stretched = head.brain_distance if vary_anatomy else None
+        hu = vary_density(head.hu, rng) if vary_anatomy else head.hu.astype(np.float32)
     else:
-        mr = _signal(sample_labels(head.tissue, grid), hu, rng)
+        head = vary_skull(head, rng) if vary_anatomy else head
+        hu = draw_hu(head, rng)
+    grid = random_warp(head.tissue != Tissue.AIR, rng, vary_anatomy, stretched)
+    hu = sample(torch.from_numpy(hu)[None], grid, "bilinear").numpy()[0]
+    return _acquired(_signal(sample_labels(head.tissue, grid), hu, rng), hu, rng)
+
+
+def vary_measured(
+    mr: np.ndarray, hu: np.ndarray, body: np.ndarray, rng: np.random.Generator, vary_anatomy: bool = True
+) -> Pair:
+    """A new pair from the T1 and the CT of one person: moved, deformed, and as another scanner might have seen it.
+
+    mr: float32, white matter about 1. hu: float32. body: bool, what must be in the field of view.
+    """
+    grid = random_warp(body, rng, vary_anatomy)
+    hu, mr = sample(torch.from_numpy(np.stack([hu, mr])), grid, "bilinear").numpy()
+    return _acquired(mr ** np.float32(rng.uniform(0.8, 1.25)), hu, rng)
+
+
+def _acquired(mr: np.ndarray, hu: np.ndarray, rng: np.random.Generator) -> Pair:
+    """The pair as it goes into the bank, with the MR that a scanner makes of a signal."""
     mr = acquire(mr, rng)
-    image = sitk.GetImageFromArray(mr)
-    mask = head_mask(image)
+    mask = head_mask(sitk.GetImageFromArray(mr))
     mask_array = sitk.GetArrayFromImage(mask) > 0
     return Pair(
         normalize(mr, mask_array).astype(np.float16),

@@ -4,19 +4,22 @@ import numpy as np
 import torch
 
 from training.fields import gaussian, sample, smooth_field
-from training.pairs.head import Head, Tissue
 
 # The skull lies within the first millimetres around the cranial cavity; from the face on nothing is stretched.
 _SKULL_MM, _STRETCH_FADES_MM, _STRETCH_ENDS_MM = 10.0, 30.0, 70.0
 
 
-def random_warp(head: Head, rng: np.random.Generator, vary_anatomy: bool, stretch_skull: bool) -> torch.Tensor:
+def random_warp(
+    body: np.ndarray, rng: np.random.Generator, vary_anatomy: bool, brain_distance: np.ndarray | None = None
+) -> torch.Tensor:
     """Sampling grid [1, z, y, x, 3] for ``fields.sample``: rotation, scale, field-of-view cuts, deformation.
 
-    vary_anatomy: deform it elastically, by some mm over 30 mm and more. stretch_skull: make its skull thicker or
-    thinner, too.
+    Args:
+        body: bool [z, y, x], the head.
+        vary_anatomy: deform it elastically, by some mm over 30 mm and more.
+        brain_distance: mm outside of the cranial cavity; if given, the skull is made thicker or thinner, too.
     """
-    occupied = np.argwhere(head.tissue[::4, ::4, ::4] != Tissue.AIR) * 4
+    occupied = np.argwhere(body[::4, ::4, ::4]) * 4
     low, high = occupied.min(0), occupied.max(0)
     # The neck, and sometimes the nose, may lie outside the field of view; 145 mm below the vertex the brain is in.
     if rng.random() < 0.75:
@@ -42,20 +45,22 @@ def random_warp(head: Head, rng: np.random.Generator, vary_anatomy: bool, stretc
         for scale_mm, amplitude in ((80, rng.uniform(0.0, 4.0)), (35, rng.uniform(0.0, 1.5))):
             for axis in range(3):
                 position[..., axis] += torch.from_numpy(amplitude * smooth_field(size, scale_mm, rng))
-    extent = torch.tensor(head.tissue.shape, dtype=torch.float32) - 1
+    extent = torch.tensor(body.shape, dtype=torch.float32) - 1
     if rng.random() < 0.5:  # left and right are alike
         position[..., 2] = 2 * float(centre[2]) - position[..., 2]
-    if stretch_skull:
-        _stretch_skull(position, head, extent, rng)
+    if brain_distance is not None:
+        _stretch_skull(position, brain_distance, extent, rng)
     return _to_grid(position, extent)
 
 
-def _stretch_skull(position: torch.Tensor, head: Head, extent: torch.Tensor, rng: np.random.Generator) -> None:
+def _stretch_skull(
+    position: torch.Tensor, brain_distance: np.ndarray, extent: torch.Tensor, rng: np.random.Generator
+) -> None:
     """Moves the sampled positions [z, y, x, 3], in place, so that the skull is 0.75 to 1.4 times as thick.
 
     What lies around the cranial cavity is stretched away from it; what lies behind the skull moves along.
     """
-    smooth = gaussian(np.clip(head.brain_distance, -10.0, _STRETCH_ENDS_MM), 2.0)
+    smooth = gaussian(np.clip(brain_distance, -10.0, _STRETCH_ENDS_MM), 2.0)
     maps = torch.from_numpy(np.stack([smooth, *np.gradient(smooth)]))
     distance, *normal = sample(maps, _to_grid(position, extent), "bilinear")
     shape = tuple(position.shape[:3])
