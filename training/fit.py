@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -148,6 +149,7 @@ def fit(bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Mo
         average.update_parameters(network)
         losses.append(float(loss.detach()))
         step += 1
+        _show_progress(step, settings.steps, (time.perf_counter() - started) / len(losses))
         if step % LOG_EVERY == 0 or step == settings.steps:
             seconds = time.perf_counter() - started
             _log(run, step, losses, optimizer.param_groups[0]["lr"], seconds, waited)
@@ -235,6 +237,13 @@ def _save(
     except (OSError, RuntimeError) as error:
         partial.unlink(missing_ok=True)
         raise SetupError(f"The checkpoint cannot be written to {run} ({error}): make room and start again.") from error
+
+
+def _show_progress(step: int, steps: int, seconds_per_step: float) -> None:
+    """A line that renews itself, for whoever watches; a file gets the rows of the log only."""
+    if sys.stderr.isatty():
+        minutes = (steps - step) * seconds_per_step / 60.0
+        print(f"\rstep {step} of {steps}, about {minutes:.0f} min left ", end="", file=sys.stderr, flush=True)
 
 
 def _log(run: Path, step: int, losses: list[float], rate: float, seconds: float, waited: float) -> None:

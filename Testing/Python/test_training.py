@@ -251,6 +251,8 @@ def test_each_head_is_scored_by_a_network_that_has_not_seen_it(data, tmp_path):
     assert maes[2] == pytest.approx((maes[0] + maes[1]) / 2, abs=1e-3)
     again = cross_validate(data, tmp_path / "bank", tmp_path / "runs", settings, simulations=1, device="cpu")
     assert again == result
+    anew = cross_validate(data, tmp_path / "bank", tmp_path / "anew", settings, simulations=1, device="cpu")
+    assert anew == result  # one seed, one machine: the same figures
     assert (tmp_path / "runs/pictures/nmd_19y.png").stat().st_size > 10_000
 
 
