@@ -50,10 +50,19 @@ def table_rows(base: Settings, seeds: int) -> list[Row]:
         same_size = {"blocks": blocks, "features": features_for(budget, replace(base, blocks=blocks))}
         name = "N = 0 (plain CNN)" if blocks == 0 else f"N = {blocks}"
         rows.append(Row(f"{name}, F = {same_size['features']}", same_size, seeds))
+    # Each block adds two convolutions in a row, and sees 4 mm more: is it that, or the embedding, what helps?
+    deep: dict = {"blocks": 0, "dilations": _PLAIN + (1,) * (2 * base.blocks)}
+    deep["features"] = features_for(budget, replace(base, **deep))
+    pyramid: dict = {"dilations": (), "pyramid": Settings().pyramid}
+    pyramid_alone = pyramid | {"blocks": 0}
+    pyramid_budget = parameters(replace(base, **pyramid))
+    pyramid_alone["features"] = features_for(pyramid_budget, replace(base, **pyramid_alone))
     rows += [
+        Row(f"N = 0, as deep as N = {base.blocks}, F = {deep['features']}", deep, seeds),
         Row("tentative CTs not supervised", {"tentative_weight": 0.0}, seeds),
         Row("dilated head (1, 2, 4, 8, 16)", {"dilations": _DILATED}, seeds),
-        Row("pyramid head", {"dilations": (), "pyramid": Settings().pyramid}, seeds),
+        Row("pyramid head", pyramid, seeds),
+        Row(f"pyramid head, N = 0, F = {pyramid_alone['features']}", pyramid_alone, seeds),
         Row("1 slice", {"neighbours": 1}),
         Row("3 slices", {"neighbours": 3}),
         Row("no depth channel", {"depth_channel": False}),
