@@ -48,8 +48,10 @@ train: $(READY)
 
 train-full: $(READY)
 	$(PY) -m training simulate --data "$(DATA)" --bank "$(RUNS)/bank"
-	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/decnn-head-t1"
-	$(PY) -m training export --run "$(RUNS)/decnn-head-t1" --model "$(RUNS)/model/decnn-head-t1" --version 0.2.0
+	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/first" --steps 5500
+	$(PY) -m training export --run "$(RUNS)/first" --model "$(RUNS)/first/model" --version 0
+	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/second" --init "$(RUNS)/first/model" --steps 6500 --learning-rate 0.0015 --seed 2
+	$(PY) -m training export --run "$(RUNS)/second" --model "$(RUNS)/model/decnn-head-t1" --version 0.3.0
 
 $(READY): requirements-dev.txt Testing/qt_libraries.py Testing/dicom_judge.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }

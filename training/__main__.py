@@ -66,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
         "--measured", nargs=2, metavar=("KIND", "SHARE"), help="synthrad or folder, and the share of the patches"
     )
     verb.add_argument("--init", help="a model (name or folder) to start from, of the same architecture")
-    verb = verbs.add_parser("curve", help="draw the learning curve of a run's log")
-    verb.add_argument("--log", type=Path, required=True)
+    verb = verbs.add_parser("curve", help="draw the learning curve of a run")
+    verb.add_argument("--log", type=Path, nargs="+", required=True, help="its log, after those of what it started from")
     verb.add_argument("--png", type=Path, required=True)
     verb = verbs.add_parser(
         "cross-validate", parents=[data, bank, settings, device], help="leave each head out once; print the table"

@@ -1,6 +1,7 @@
 """Draws the learning curve of a run from its log."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -11,14 +12,20 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 
-def draw_curve(log: Path, png: Path) -> None:
-    """Writes the training loss over the steps, on a logarithmic scale, as PNG; InputError if there is no such log."""
-    try:
-        rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise InputError(f"The log {log} cannot be read ({error}): give the log.jsonl of a run.") from error
-    # An interrupted run repeats the steps since its last checkpoint: the later row counts.
-    losses = {row["step"]: row["loss"] for row in rows}
+def draw_curve(logs: Sequence[Path], png: Path) -> None:
+    """Writes the training loss over the steps, on a logarithmic scale, as PNG.
+
+    logs: that of a run, after those of the runs whose weights it went on from. InputError if one cannot be read.
+    """
+    losses: dict[int, float] = {}
+    for log in logs:
+        first = max(losses, default=0)
+        try:
+            rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise InputError(f"The log {log} cannot be read ({error}): give the log.jsonl of a run.") from error
+        # An interrupted run repeats the steps since its last checkpoint: the later row counts.
+        losses |= {first + row["step"]: row["loss"] for row in rows}
     figure, axes = pyplot.subplots(figsize=(7, 4))
     axes.semilogy(list(losses), list(losses.values()))
     axes.set_xlabel("step")

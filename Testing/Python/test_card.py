@@ -8,7 +8,9 @@ import pytest
 
 from decnn.catalog import DEFAULT_MODEL, MODELS_FOLDER
 from decnn.errors import InputError
+from training.ablate import table as ablation_table
 from training.card import write_card
+from training.evaluate import table
 from training.fit import Settings
 
 RESULTS = Path(__file__).resolve().parents[2] / "training/results"
@@ -24,6 +26,15 @@ def test_the_card_is_what_the_stored_figures_make(tmp_path):
         .replace(results.as_posix(), "training/results/leave_one_head_out.json")
     )
     assert card == (bundled / "MODEL_CARD.md").read_text()
+
+
+def test_the_tables_in_the_texts_are_those_of_the_stored_figures():
+    top = RESULTS.parents[1]
+    left_out, ablation = (
+        json.loads((RESULTS / f"{name}.json").read_text()) for name in ("leave_one_head_out", "ablation")
+    )
+    assert table(left_out) in (top / "README.md").read_text()
+    assert ablation_table(ablation) in (top / "training/README.md").read_text()
 
 
 def test_figures_of_another_model_are_refused(tmp_path):

@@ -223,10 +223,13 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(data, bank, tmp_p
     assert set(COLUMNS) <= set(result["heads"][0]) and result["heads"][0]["reference"] == "measured CT"
     assert "cranium" in table(result)
 
-    draw_curve(tmp_path / "whole" / fitting.LOG, tmp_path / "curve.png")
-    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    log = tmp_path / "whole" / fitting.LOG
+    draw_curve([log], tmp_path / "curve.png")
+    draw_curve([log, log], tmp_path / "longer.png")
+    one, two = ((tmp_path / name).read_bytes() for name in ("curve.png", "longer.png"))
+    assert one.startswith(b"\x89PNG") and two.startswith(b"\x89PNG") and one != two
     with pytest.raises(InputError, match="cannot be read"):
-        draw_curve(tmp_path / "nothing", tmp_path / "curve.png")
+        draw_curve([log, tmp_path / "nothing"], tmp_path / "curve.png")
 
 
 def test_a_run_can_start_from_a_model(bank, tmp_path):
