@@ -190,7 +190,13 @@ def test_the_judge_finds_no_error(tmp_path: Path) -> None:
         ct = make_ct(direction)
         export_series(ct, tmp_path / name, MAKER, read_source(write_mr(tmp_path / f"{name} MR", ct)))
     export_series(make_ct(), tmp_path / "alone", MAKER)
-    for name in ("axial", "sagittal", "alone"):
+    moved = make_ct()
+    moved.SetOrigin((-70, 33.3, -1234.5))
+    export_series(moved, tmp_path / "moved", MAKER, read_source(tmp_path / "axial MR"), allow_moved=True)
+    (tmp_path / "frames MR").mkdir()
+    write_enhanced_mr(tmp_path / "frames MR" / "mr.dcm", make_ct() + 2000)
+    export_series(make_ct(), tmp_path / "frames", MAKER, read_source(tmp_path / "frames MR"))
+    for name in ("axial", "sagittal", "alone", "moved", "frames"):
         for path in sorted((tmp_path / name).iterdir()):
             done = subprocess.run([judge, str(path)], capture_output=True, text=True)
             verdict = done.stdout + done.stderr
