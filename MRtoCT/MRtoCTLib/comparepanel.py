@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from . import comparison
 from .comparisonnodes import Results
+from .runcontrols import showRun
 from .task import State
 
 
@@ -108,18 +109,16 @@ class ComparePanel:
     def _show(self) -> None:
         """Bring the controls up to date."""
         running = self._isRunning
-        cancelling = running and self._comparison.state is State.CANCELLING
         problem = "" if running else self._problem()
-        button = self.ui.compareButton
-        button.enabled = not problem and not cancelling
-        if cancelling:
-            button.text, button.toolTip = _("Cancelling"), _("The engine is being stopped.")
-        elif running:
-            button.text, button.toolTip = _("Cancel"), _("Stop the comparison. The scene stays as it was.")
-        else:
-            button.text, button.toolTip = _("Compare"), problem or self._tooltip
+        showRun(
+            self.ui.compareButton,
+            self.ui.compareProgressBar,
+            self._comparison,
+            start=_("Compare"),
+            hint=self._tooltip,
+            cancelHint=_("Stop the comparison. The scene stays as it was."),
+            problem=problem,
+        )
         for control in (self.ui.referenceSelector, self.ui.registerCheckBox):
             control.enabled = not running
-        self.ui.compareProgressBar.visible = running
-        self.ui.compareProgressBar.value = round(100 * self._comparison.fraction) if running else 0
         self.ui.compareStatusLabel.text = self._comparison.stage if running else self._status or problem

@@ -10,6 +10,7 @@ from slicer.util import VTKObservationMixin
 
 from . import export
 from .polling import repeatUntilDone
+from .runcontrols import showRun
 from .task import State
 
 _FOLDER_SETTING = "MRtoCT/ExportFolder"
@@ -111,17 +112,17 @@ class ExportPanel(VTKObservationMixin):
 
     def _show(self) -> None:
         running = self._isRunning()
-        cancelling = running and self._export.state is State.CANCELLING
         problem = "" if running else export.problemOfExport(self._ctNode, self.ui.exportResampleCheckBox.checked)
-        button = self.ui.exportButton
-        button.enabled = not problem and not cancelling
-        if running:
-            button.text, button.toolTip = _("Cancel"), _("Stop the export. No file is written.")
-        else:
-            button.text, button.toolTip = _("Export DICOM CT"), problem or self._tooltip
+        showRun(
+            self.ui.exportButton,
+            self.ui.exportProgressBar,
+            self._export,
+            start=_("Export DICOM CT"),
+            hint=self._tooltip,
+            cancelHint=_("Stop the export. No file is written."),
+            problem=problem,
+        )
         for name in ("exportFolderButton", "exportResampleCheckBox"):
             getattr(self.ui, name).enabled = not running
-        self.ui.exportProgressBar.visible = running
-        self.ui.exportProgressBar.value = round(100 * self._export.fraction) if running else 0
         parts = [self._status()] if running else [problem if self._ctNode is not None else "", self._status()]
         self.ui.exportStatusLabel.text = "\n".join(part for part in parts if part)

@@ -21,6 +21,7 @@ from .inputcheck import InputChecker
 from .logic import MRtoCTLogic
 from .parameters import MRtoCTParameterNode
 from .reviewpanel import ReviewPanel
+from .runcontrols import showRun
 from .synthesis import State, Synthesis
 
 
@@ -289,25 +290,20 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Bring button, progress and status up to date."""
         synthesis = self._synthesis
         running = synthesis is not None and synthesis.isRunning
-        cancelling = running and synthesis.state is State.CANCELLING
         problem = "" if running else self._problem()
-        button = self.ui.synthesizeButton
-        button.enabled = not problem and not cancelling
-        if cancelling:
-            button.text, button.toolTip = _("Cancelling"), _("The engine is being stopped.")
-        elif running:
-            button.text, button.toolTip = _("Cancel"), _("Stop the synthesis. The scene stays as it was.")
-        else:
-            button.text = _("Synthesize CT")
-            button.toolTip = problem or (
-                _("Make a synthetic CT of the selected MR.")
-                if self._torchInstalled
-                else _("PyTorch is not installed yet: a click asks whether to install it, and then makes the CT.")
-            )
+        showRun(
+            self.ui.synthesizeButton,
+            self.ui.progressBar,
+            synthesis,
+            start=_("Synthesize CT"),
+            hint=_("Make a synthetic CT of the selected MR.")
+            if self._torchInstalled
+            else _("PyTorch is not installed yet: a click asks whether to install it, and then makes the CT."),
+            cancelHint=_("Stop the synthesis. The scene stays as it was."),
+            problem=problem,
+        )
         for selector in ("inputSelector", "outputSelector", "modelSelector", "deviceSelector"):
             getattr(self.ui, selector).enabled = not running
-        self.ui.progressBar.visible = running
-        self.ui.progressBar.value = round(100 * synthesis.fraction) if running else 0
         if running:
             self.ui.statusLabel.text = self._stageOf(synthesis)
         else:
