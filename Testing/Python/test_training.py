@@ -150,6 +150,21 @@ def test_a_skull_is_stretched_away_from_the_brain(data, labelled):
     assert np.allclose(brains[1::2], brains[::2], rtol=0.01)
 
 
+def test_what_the_labels_leave_out_is_not_shown(tmp_path):
+    labels = np.zeros((40, 40, 40), np.uint8)
+    labels[15:30, 5:35, 5:35], labels[18:27, 10:30, 10:30] = 48, 1  # skin around white matter
+    signal = np.where(labels > 0, 100, 2).astype(np.float32)
+    signal[:15, 5:35, 5:35] = 100  # the T1 goes on below the labels
+    (tmp_path / "ernie").mkdir()
+    for name, array in (("charm_labels", labels), ("t1", signal)):
+        image = sitk.GetImageFromArray(array)
+        image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
+        sitk.WriteImage(image, str(tmp_path / f"ernie/{name}.nii.gz"))
+    mr = labelled_heads.read_head(tmp_path, "ernie").mr
+    assert (mr[15:30, 5:35, 5:35] == 100).all() and (mr[13, 5:35, 5:35] == 100).all()
+    assert (mr[:11] == 0).all()
+
+
 def test_a_skull_varies_and_stays_around_the_brain(labelled):
     thicknesses = []
     for seed in range(4):

@@ -28,6 +28,8 @@ NAMES = tuple(_SOURCES)
 # A second segmentation of colin27. Over the T1, its inner table lies where the dark band ends, that of the first one up
 # to some mm deeper in the CSF; but it has no diploe, and calls sinuses skull.
 _BRAINWEB, _BRAINWEB_SKULL = "colin27/brainweb_labels.nii.gz", 7
+# Signal further outside of the labels than this belongs to something that they leave out.
+_UNLABELLED_MM = 3.0
 
 
 def read_head(data: Path, name: str) -> Head:
@@ -45,14 +47,17 @@ def read_head(data: Path, name: str) -> Head:
     tissue[(tissue <= Tissue.CAVITY) & ~outside] = Tissue.CAVITY
     tissue[outside] = Tissue.AIR
     line_with_dura(tissue)
+    skin_depth = distance_inside(~outside)
     mr = None
     if mr_file:
         mr = sitk.GetArrayFromImage(read_canonical(data / mr_file)).astype(np.float32)
+        # The labels of ernie end above the lower end of its T1: what they do not know must not be taken for air.
+        mr[skin_depth < -_UNLABELLED_MM] = 0.0
     return Head(
         name,
         tissue,
         bone_depth=distance_inside(tissue == Tissue.BONE),
-        skin_depth=distance_inside(~outside),
+        skin_depth=skin_depth,
         brain_distance=-distance_inside(np.isin(tissue, (Tissue.CSF, Tissue.DURA, Tissue.GREY, Tissue.WHITE))),
         mr=mr,
     )
