@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from decnn.metrics import BONE_HU
 from training.fields import gaussian, smooth_field
 from training.pairs.head import Head, Tissue
 
@@ -16,8 +17,6 @@ _SOFT_TISSUE_HU = {
     Tissue.VESSEL: 45, Tissue.MUCOSA: 35, Tissue.DURA: 45,
 }  # fmt: skip
 _FAT_HU, _MUSCLE_HU = -95.0, 55.0
-# The lowest HU of bone, as in pairs/ct_heads.py.
-_BONE_HU = 250.0
 # Frontal sinus, skull base and mastoid lie lower than this under the vertex; the vault above has no air in it.
 _VAULT_MM = 75
 
@@ -48,7 +47,7 @@ def vary_skull(head: Head, rng: np.random.Generator) -> Head:
 def vary_density(hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A measured CT (HU) with bone that is up to 15 % less or 20 % more dense above 250 HU, float32."""
     hu = hu.astype(np.float32)
-    return np.where(hu > _BONE_HU, _BONE_HU + (hu - _BONE_HU) * np.float32(rng.uniform(0.85, 1.2)), hu)
+    return np.where(hu > BONE_HU, BONE_HU + (hu - BONE_HU) * np.float32(rng.uniform(0.85, 1.2)), hu)
 
 
 def draw_hu(head: Head, rng: np.random.Generator) -> np.ndarray:

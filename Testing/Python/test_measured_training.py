@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from decnn.errors import InputError
 from phantom import ct_of, phantom_head
+from test_measured_pairs import write_case
 from training.__main__ import main
 from training.bank import Entry, add_measured, open_pairs
 from training.card import write_card
@@ -24,10 +25,8 @@ def cases(tmp_path_factory):
     root = tmp_path_factory.mktemp("synthrad")
     mr, labels = phantom_head(size=(180, 216, 72), spacing=(1.0, 1.0, 1.0))
     images = {"mr": mr, "ct": ct_of(labels), "mask": sitk.BinaryDilate(labels > 0, [4, 4, 4])}
-    for case, names in (("1BA001", images), ("1BA002", ("mr", "ct"))):
-        (root / case).mkdir()
-        for name in names:
-            sitk.WriteImage(images[name], str(root / case / f"{name}.nii.gz"))
+    write_case(root / "1BA001", **images)
+    write_case(root / "1BA002", mr=mr, ct=images["ct"])
     return root
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from decnn.metrics import BONE_HU
 from training.pairs.head import Head, Tissue, distance_inside, largest_component, line_with_dura, read_canonical
 
 NAMES = ("cranium", "unc", "visible_female")
 _BODY_HU = -300
-_BONE_HU = 250
 # Half the width of the widest opening of the cranial cavity (the foramen magnum), mm: what is deeper is inside.
 _CAVITY_SEED_MM = 17.0
 
@@ -23,7 +23,7 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
     hu = np.clip(sitk.GetArrayFromImage(ct), -1000, 3071).astype(np.int16)
     body = _body(hu)
     hu[~body] = -1000
-    bone = hu > _BONE_HU
+    bone = hu > BONE_HU
     tissue = np.full(hu.shape, Tissue.SOFT, np.uint8)
     tissue[body & (hu < _BODY_HU)] = Tissue.CAVITY
     depth = distance_inside(body)
