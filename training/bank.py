@@ -18,6 +18,7 @@ from numpy.random import default_rng
 
 from decnn.errors import InputError, SetupError
 from decnn.grid import AIR_HU
+from decnn.metrics import BODY_HU
 from training.pairs.head import Head
 from training.pairs.measured import each_pair, kind_of
 from training.pairs.pair import MeasuredPair
@@ -25,8 +26,6 @@ from training.pairs.sources import NAMES, read_heads
 from training.simulate import Pair, simulate, vary_measured
 
 _ABOUT = "bank.json"
-# What is denser belongs to the head.
-_BODY_HU = -300
 _heads: dict[str, Head] = {}
 
 
@@ -70,9 +69,9 @@ def make_bank(data: Path, bank: Path, entries: Sequence[Entry], pairs: int, seed
             for done, task in enumerate(tasks, 1):
                 task.result()
                 print(f"\rsimulated {done} of {len(tasks)} pairs", end="", file=sys.stderr, flush=True)
-        except OSError as error:
+        except BaseException:
             pool.shutdown(cancel_futures=True)
-            raise SetupError(f"A pair cannot be written to {bank} ({error}): make room and start again.") from error
+            raise
     print(file=sys.stderr)
     return len(missing)
 
@@ -103,11 +102,7 @@ def add_measured(bank: Path, spec: str, variants: int, seed: int) -> int:
             continue
         mr, hu, body = _in_view(item)
         for _ in range(variants):
-            pair = vary_measured(mr, hu, body, default_rng([seed, len(NAMES), number]))
-            try:
-                _save(bank, entry, number, pair)
-            except OSError as error:
-                raise SetupError(f"A pair cannot be written to {bank} ({error}): make room and start again.") from error
+            _save(bank, entry, number, vary_measured(mr, hu, body, default_rng([seed, len(NAMES), number])))
             number += 1
     if not number:
         raise InputError(f"None of the cases of {spec} can be used.")
@@ -121,7 +116,7 @@ def _in_view(pair: MeasuredPair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     mask = mask[view]
     mr = np.where(mask, sitk.GetArrayFromImage(pair.mr)[view], 0).astype(np.float32)
     hu = np.where(mask, sitk.GetArrayFromImage(pair.ct)[view], AIR_HU).astype(np.float32)
-    body = hu > _BODY_HU
+    body = hu > BODY_HU
     # In a T1 of a head, four fifths of the voxels are darker than white matter.
     return mr / np.percentile(mr[body], 80), hu, body
 
@@ -167,14 +162,20 @@ def _open_bank(bank: Path, seed: int) -> None:
 
 
 def _save(bank: Path, entry: Entry, number: int, pair: Pair) -> None:
-    """Writes a pair under another name first: an interrupted one is never taken for whole."""
+    """Writes a pair under another name first: an interrupted one is never taken for whole.
+
+    Raises SetupError if it cannot be written.
+    """
     target = bank / entry.folder / str(number)
-    target.parent.mkdir(exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=bank, prefix="partial-"))
     try:
-        for field in fields(Pair):
-            np.save(partial / f"{field.name}.npy", getattr(pair, field.name))
-        os.replace(partial, target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        target.parent.mkdir(exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=bank, prefix="partial-"))
+        try:
+            for field in fields(Pair):
+                np.save(partial / f"{field.name}.npy", getattr(pair, field.name))
+            os.replace(partial, target)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise SetupError(f"A pair cannot be written to {bank} ({error}): make room and start again.") from error

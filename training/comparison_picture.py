@@ -8,11 +8,13 @@ import numpy as np
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
+from decnn.metrics import BODY_HU
+
 # SynthRAD's window for figures: level 200 HU, width 2500 HU.
 _CT_WINDOW = (-1050, 1450)
 _DIFFERENCE_HU = 1000
 # An axial slice through the ventricles, below the vertex.
-_AXIAL_MM = 75
+AXIAL_MM = 75
 
 
 def draw_comparison(mr: np.ndarray, reference: np.ndarray, synthetic: np.ndarray, png: Path) -> None:
@@ -27,11 +29,11 @@ def draw_comparison(mr: np.ndarray, reference: np.ndarray, synthetic: np.ndarray
         ("synthetic CT", synthetic, "gray", _CT_WINDOW),
         ("synthetic - reference", difference, "coolwarm", (-_DIFFERENCE_HU, _DIFFERENCE_HU)),
     )
-    head = np.argwhere(reference > -300)
+    head = np.argwhere(reference > BODY_HU)
     vertex, middle = int(head[:, 0].max()), int(round(head[:, 2].mean()))
     figure, panels = pyplot.subplots(2, 4, figsize=(12, 6.4), layout="constrained")
     for column, (title, array, colours, (low, high)) in enumerate(columns):
-        views = array[max(0, vertex - _AXIAL_MM)], array[::-1, :, middle]
+        views = array[max(0, vertex - AXIAL_MM)], array[::-1, :, middle]
         for panel, view in zip(panels[:, column], views, strict=True):
             shown = panel.imshow(view, cmap=colours, vmin=low, vmax=high)
             panel.set_axis_off()

@@ -9,9 +9,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 
 from training.bank import Entry, open_pairs
+from training.comparison_picture import AXIAL_MM
 
-# The axial slice through the ventricles, below the vertex.
-_AXIAL_MM = 75
 _MR_WINDOW, _CT_WINDOW = (0.0, 2.0), (-200.0, 1500.0)
 
 
@@ -24,7 +23,7 @@ def draw_preview(bank: Path, entries: list[Entry], pairs: int, png: Path) -> Non
     rows = [(f"{e.folder} {n}", pair) for e in entries for n, pair in enumerate(open_pairs(bank, e, pairs))]
     figure, axes = pyplot.subplots(len(rows), 4, figsize=(9, 2.4 * len(rows)), squeeze=False, layout="constrained")
     for line, (title, pair) in zip(axes, rows, strict=True):
-        axial, sagittal = max(0, pair.mr.shape[0] - _AXIAL_MM), pair.mr.shape[2] // 2
+        axial, sagittal = max(0, pair.mr.shape[0] - AXIAL_MM), pair.mr.shape[2] // 2
         for number, (array, window) in enumerate(((pair.mr, _MR_WINDOW), (pair.hu, _CT_WINDOW))):
             for place, view in enumerate((array[axial], array[::-1, :, sagittal])):
                 cell = line[2 * place + number]

@@ -11,11 +11,10 @@ from decnn.errors import InputError
 from decnn.findings import Finding
 from decnn.grid import low_pass
 from decnn.images import same_grid
-from decnn.metrics import BONE_HU, Scores, body_masks, check_ct, dice, score
+from decnn.metrics import BODY_HU, BONE_HU, Scores, body_masks, check_ct, dice, score
 from decnn.registration import Registration, register_rigid
 
 _PADDING_HU = -1024.0
-_BODY_HU = -300.0
 _COVERED_ENOUGH = 0.99
 # What 10 to 12 mm of displacement leave of the overlap of a head of the tests' size.
 _ALIGNED_ENOUGH = 0.9
@@ -139,7 +138,7 @@ def compare(
     for name, region in inside.items():
         if not region.any():
             raise InputError(f"The {name} mask is empty: give a mask that is above 0 inside the body.")
-    overlap = dice((values > _BODY_HU) & covered, truth > _BODY_HU) if mask is None else None
+    overlap = dice((values > BODY_HU) & covered, truth > BODY_HU) if mask is None else None
     if overlap is not None and overlap < _ALIGNED_ENOUGH:
         findings.append(
             Finding(
@@ -173,7 +172,7 @@ def _reservations(reference: sitk.Image) -> list[Finding]:
 
 def _share_covered(ct: np.ndarray, covered: np.ndarray) -> float:
     """Which share of the body in ``ct`` is covered. Raises InputError for none."""
-    body = ct > _BODY_HU
+    body = ct > BODY_HU
     share = float((body & covered).sum() / max(int(body.sum()), 1))
     if share == 0.0:
         raise InputError(

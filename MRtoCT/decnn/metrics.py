@@ -15,6 +15,8 @@ from decnn.errors import InputError
 from decnn.images import same_grid
 
 AIR_HU = -200.0
+# What is denser is the body, or a thing beside it.
+BODY_HU = -300.0
 BONE_HU = 250.0
 RANGE_2023 = (-1024.0, 3000.0)
 RANGE_2025 = (-1024.0, 3071.0)
@@ -92,7 +94,7 @@ def body_masks(ct: sitk.Image) -> dict[str, sitk.Image]:
     5 voxels and filled in each axial slice. wide: tight, dilated by 10 voxels. A wide mask holds much air, which is
     easy to get right, so its MAE is smaller.
     """
-    matter = sitk.BinaryMorphologicalOpening(ct > -300, [1, 1, 1], sitk.sitkBall)
+    matter = sitk.BinaryMorphologicalOpening(ct > BODY_HU, [1, 1, 1], sitk.sitkBall)
     body = sitk.Cast(sitk.RelabelComponent(sitk.ConnectedComponent(matter), sortByObjectSize=True) == 1, sitk.sitkUInt8)
     margin = [_WIDE_RADIUS] * 3
     # Padded, or the border of the field of view would count as air and eat into the body.

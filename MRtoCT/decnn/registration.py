@@ -8,6 +8,7 @@ import SimpleITK as sitk
 
 from decnn.errors import InputError
 from decnn.grid import to_canonical
+from decnn.metrics import BODY_HU
 
 # Mattes et al., "PET-CT image registration in the chest using free-form deformations", IEEE TMI 22 (2003) 120-128.
 _BINS = 50
@@ -15,7 +16,6 @@ _SHRINK = (4, 2)
 _SIGMAS_MM = (3.0, 1.0)
 _SAMPLED = (0.5, 0.1)
 _AIR_HU, _METAL_HU = -1000.0, 2000.0
-_BODY_HU = -300.0
 
 
 class NoBetterPlace(InputError):
@@ -63,7 +63,7 @@ def register_rigid(mr: sitk.Image, ct: sitk.Image, report: Callable[[float, str]
     fixed = to_canonical(mr)
     moving = sitk.Clamp(sitk.Cast(ct, sitk.sitkFloat32), lowerBound=_AIR_HU, upperBound=_METAL_HU)
     centre = _centre(fixed > 0.5 * _otsu(fixed), "MR")
-    starts = [_at(centre, np.zeros(3)), _at(centre, _centre(moving > _BODY_HU, "reference CT") - centre)]
+    starts = [_at(centre, np.zeros(3)), _at(centre, _centre(moving > BODY_HU, "reference CT") - centre)]
     report(0.1, stage)
 
     method = sitk.ImageRegistrationMethod()

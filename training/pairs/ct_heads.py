@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from decnn.metrics import BONE_HU
+from decnn.metrics import BODY_HU, BONE_HU
 from training.pairs.head import Head, Tissue, distance_inside, largest_component, line_with_dura, read_canonical
 
 NAMES = ("cranium", "unc", "visible_female")
-_BODY_HU = -300
 # Half the width of the widest opening of the cranial cavity (the foramen magnum), mm: what is deeper is inside.
 _CAVITY_SEED_MM = 17.0
 
@@ -25,7 +24,7 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
     hu[~body] = -1000
     bone = hu > BONE_HU
     tissue = np.full(hu.shape, Tissue.SOFT, np.uint8)
-    tissue[body & (hu < _BODY_HU)] = Tissue.CAVITY
+    tissue[body & (hu < BODY_HU)] = Tissue.CAVITY
     depth = distance_inside(body)
     tissue[(depth < 2.0) & (hu > -150)] = Tissue.SKIN
     near_cavity = distance_inside(tissue == Tissue.CAVITY) > -2.5
@@ -45,12 +44,12 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
 
 def _body(hu: np.ndarray) -> np.ndarray:
     """The head without table and head holder, air cavities included."""
-    solid = sitk.GetImageFromArray((hu > _BODY_HU).astype(np.uint8))
+    solid = sitk.GetImageFromArray((hu > BODY_HU).astype(np.uint8))
     head = largest_component(sitk.GetArrayFromImage(sitk.BinaryMorphologicalOpening(solid, [3, 3, 3], sitk.sitkBall)))
     head &= sitk.GetArrayFromImage(solid) > 0
     # What the opening took off the skin comes back, the holder, which is further away, does not.
     near = sitk.BinaryDilate(sitk.GetImageFromArray(head.astype(np.uint8)), [2, 2, 2], sitk.sitkBall)
-    head = (sitk.GetArrayFromImage(near) > 0) & (hu > _BODY_HU)
+    head = (sitk.GetArrayFromImage(near) > 0) & (hu > BODY_HU)
     padded = np.pad(head.astype(np.uint8), 8)
     closed = sitk.BinaryMorphologicalClosing(sitk.GetImageFromArray(padded), [8, 8, 8], sitk.sitkBall)
     filled = sitk.GetArrayFromImage(closed)[8:-8, 8:-8, 8:-8]
