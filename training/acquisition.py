@@ -9,13 +9,16 @@ import torch.nn.functional as functional
 
 from training.fields import gaussian, smooth_field
 
+# Of the size of a head coil: so far from its centre, the sensitivity has fallen, or risen, by a random factor.
+_COIL_MM = 130.0
+
 
 def acquire(mr: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What the scanner does: partial volume, slice thickness, ghosts, coil sensitivity, noise, stored grey levels."""
     if rng.random() < 0.1:
         _dental_void(mr, rng)
     mr = gaussian(mr, rng.uniform(0.3, 0.8))
-    mr = mr * np.exp(rng.uniform(0.0, 0.2) * smooth_field(mr.shape, 90, rng)).astype(np.float32)
+    mr = mr * coil_sensitivity(mr.shape, rng)
     if rng.random() < 0.35:
         mr = _thick_slices(mr, axis=int(rng.integers(3)), thickness=rng.uniform(1.5, 5.0))
     if rng.random() < 0.15:
@@ -34,6 +37,20 @@ def acquire(mr: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         step = np.percentile(mr, 99.5) / 31
         mr = np.rint(mr / step) * step
     return mr.astype(np.float32)
+
+
+def coil_sensitivity(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Factor [z, y, x] of the signal, float32: uneven, about 1 in the brain, more or less far from there.
+
+    A volume coil fades towards the neck (in ernie's T1, muscle and fat there have four fifths of the signal that they
+    have around the upper half of the brain), an array of surface coils is brightest near the skin.
+    """
+    z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    # The vertex is the last slice.
+    centre = shape[0] - rng.uniform(60, 110), shape[1] / 2 + rng.uniform(-20, 20), shape[2] / 2 + rng.uniform(-10, 10)
+    square = sum((axis - at) ** 2 for axis, at in zip((z, y, x), centre, strict=True)) / _COIL_MM**2
+    fading = rng.uniform(-0.4, 0.7) * np.minimum(square, 2.0)
+    return np.exp(rng.uniform(0.0, 0.2) * smooth_field(shape, 90, rng) - fading).astype(np.float32)
 
 
 def _dental_void(mr: np.ndarray, rng: np.random.Generator) -> None:

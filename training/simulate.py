@@ -81,7 +81,7 @@ def _acquired(mr: np.ndarray, hu: np.ndarray, rng: np.random.Generator) -> Pair:
 def _signal(tissue: np.ndarray, hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """T1-weighted signal, white matter 1; fat and marrow fractions follow the HU, so that MR and CT tell one story."""
     contrast = rng.uniform(-0.5, 0.5)  # weak to strong T1 weighting moves grey matter and CSF together
-    fat = rng.uniform(1.1, 1.8) if rng.random() < 0.6 else rng.uniform(0.3, 0.75)
+    fat = rng.uniform(1.1, 1.8) if rng.random() < 0.6 else rng.uniform(0.25, 0.75)
     enhanced = rng.random() < 0.25
     grey = 0.68 - 0.2 * contrast + rng.uniform(-0.05, 0.05)
     csf = max(0.08, 0.24 - 0.16 * contrast + rng.uniform(-0.06, 0.06))
