@@ -17,7 +17,7 @@ from training.card import write_card
 from training.cross_validate import cross_validate
 from training.ct_statistics import measure
 from training.curve import draw_curve
-from training.evaluate import evaluate, table
+from training.evaluate import SIMULATIONS, evaluate, table
 from training.evaluate_pairs import evaluate_pairs
 from training.evaluate_pairs import table as pairs_table
 from training.export import export
@@ -77,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--trunk-steps", type=int, default=0, help="first steps that the runs share, on heads none of them leaves out"
     )
-    verb.add_argument("--simulations", type=int, default=1, help="T1s simulated of each head without a measured one")
+    verb.add_argument(
+        "--simulations", type=int, default=SIMULATIONS, help="T1s simulated of each head without a measured one"
+    )
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("ablate", parents=[bank, device], help="change one thing at a time; print the table")
     verb.add_argument("--runs", type=Path, required=True, help="folder for the runs")

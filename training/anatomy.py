@@ -18,7 +18,7 @@ _SOFT_TISSUE_HU = {
 }  # fmt: skip
 _FAT_HU, _MUSCLE_HU = -95.0, 55.0
 # Frontal sinus, skull base and mastoid lie lower than this under the vertex; the vault above has no air in it.
-_VAULT_MM = 75
+VAULT_MM = 75
 
 
 def vary_skull(head: Head, rng: np.random.Generator) -> Head:
@@ -39,7 +39,7 @@ def vary_skull(head: Head, rng: np.random.Generator) -> Head:
     if rng.random() < 0.6:
         cells = smooth_field(tissue.shape, rng.uniform(4, 10), rng) > rng.uniform(0.0, 1.0)
         cells &= (depth > 2.0) & (tissue == Tissue.BONE)
-        cells[np.flatnonzero((tissue != Tissue.AIR).any(axis=(1, 2)))[-1] - _VAULT_MM :] = False
+        cells[np.flatnonzero((tissue != Tissue.AIR).any(axis=(1, 2)))[-1] - VAULT_MM :] = False
         tissue[cells] = Tissue.CAVITY
     return replace(head, tissue=tissue, bone_depth=depth)
 

@@ -16,11 +16,12 @@ from phantom import LABELS, ct_of, phantom_head
 from source_folder import write_sources
 from training import ablate as ablation
 from training import fit as fitting
-from training.anatomy import vary_skull
+from training.acquisition import coil_sensitivity
+from training.anatomy import VAULT_MM, draw_hu, vary_skull
 from training.bank import Entry, make_bank, open_pairs
 from training.cross_validate import cross_validate
 from training.curve import draw_curve
-from training.evaluate import COLUMNS, evaluate, table
+from training.evaluate import COLUMNS, evaluate, score_case, table
 from training.export import export
 from training.fields import sample_labels
 from training.fit import Settings, averaged_network, fit
@@ -115,6 +116,15 @@ def test_a_measured_t1_moves_with_its_labels(labelled):
         simulate(labelled, np.random.default_rng(5), measured_mr=True)
 
 
+def test_a_coil_fades_or_brightens_far_from_its_centre():
+    necks = []
+    for seed in range(40):
+        factor = coil_sensitivity((200, 60, 60), np.random.default_rng(seed))
+        assert 0.5 < np.median(factor[100:140]) < 2.0  # 60 to 100 mm below the vertex lies the brain
+        necks.append(float(np.median(factor[:20]) / np.median(factor[100:140])))
+    assert 0.3 < min(necks) < 0.7 < 1.2 < max(necks) < 2.0
+
+
 def test_without_variation_a_ct_is_that_of_the_person(data, labelled):
     head = ct_heads.read_head(data, "cranium", labelled)
     bone = [np.percentile(head.hu[head.hu > 250], 90)]
@@ -195,6 +205,15 @@ def test_a_bank_goes_on_where_it_stopped_and_is_the_same_every_time(data, bank, 
         open_pairs(bank, entry, 2)
 
 
+def test_a_pair_that_cannot_be_written_ends_the_bank(data, tmp_path):
+    bank = tmp_path / "bank"
+    bank.mkdir()
+    (bank / TINY.entries()[0].folder).write_text("in the way")
+    with pytest.raises(SetupError, match="make room"):
+        make_bank(data, bank, TINY.entries(), pairs=3, seed=1, workers=1)
+    assert sorted(path.name for path in bank.iterdir()) == ["bank.json", TINY.entries()[0].folder]
+
+
 def test_patches_fit_show_one_place_and_are_the_same_every_time(bank):
     groups = [open_pairs(bank, Entry("nmd_19y", False), 1)]
     form = PatchForm(48, 3, depth_channel=True)
@@ -245,6 +264,17 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(data, bank, tmp_p
     assert one.startswith(b"\x89PNG") and two.startswith(b"\x89PNG") and one != two
     with pytest.raises(InputError, match="cannot be read"):
         draw_curve([log, tmp_path / "nothing"], tmp_path / "curve.png")
+
+
+def test_the_bone_of_a_drawn_ct_is_scored_by_its_hu_and_by_its_labels(labelled):
+    hu = draw_hu(labelled, np.random.default_rng(0))
+    row = score_case(sitk.GetImageFromArray(hu), hu, labelled.tissue == Tissue.BONE)
+    assert row["bone_dice"] == row["bone_dice_vault"] == 1.0
+    assert 0.7 < row["bone_dice_labels"] < 1.0  # blurred as a scanner's, it is wider
+    low = hu.copy()
+    low[hu.shape[0] - VAULT_MM - 20 :] = -1000.0
+    row = score_case(sitk.GetImageFromArray(low), hu, None)
+    assert row["bone_dice_labels"] is None and row["bone_dice_vault"] < row["bone_dice"] < 0.9
 
 
 def test_a_run_can_start_from_a_model(bank, tmp_path):
