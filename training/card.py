@@ -41,8 +41,8 @@ Metrics follow SynthRAD2023 where the name says so; "tight" and "wide" are the b
 
 {table}
 
-Where the reference is labels, bone Dice compares CT > 250 HU with the labels' bone, and the CT behind the other columns
-is drawn from the labels: its HU are assumed, not measured. Where the MR is simulated, the CT is a real one.
+Bone is what lies above 250 HU in a CT; bone_dice_vault counts the uppermost 75 mm of it. Where the reference is labels,
+its CT is drawn from them: its HU are assumed, not measured. Where it is a measured CT, the MR is simulated from it.
 
 **Not measured:** the error in HU on a T1 and a CT of one person (no such pair is among the data); the error in dose.
 
