@@ -24,8 +24,9 @@ from training.simulate import simulate
 
 COLUMNS = (
     "mae_hu_tight", "mae_hu_wide", "me_hu", "psnr_db_2023", "ssim_2023", "bone_dice", "bone_surface95_mm",
-    "mae_air_hu", "mae_soft_tissue_hu", "mae_bone_hu", "me_bone_hu", "bone_dice_vault", "bone_dice_labels",
+    "mae_air_hu", "mae_soft_tissue_hu", "mae_bone_hu", "me_bone_hu",
 )  # fmt: skip
+BONE_COLUMNS = ("bone_dice_vault", "bone_dice_labels")
 SIMULATIONS = 3
 
 
@@ -49,7 +50,7 @@ def evaluate(
                 draw_comparison(mr, hu, sitk.GetArrayFromImage(ct), pictures / f"{head.name}.png")
         row: dict = {"head": head.name, "reference": "labels" if head.hu is None else "measured CT"}
         row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(cases)} simulated T1"
-        for column in COLUMNS:
+        for column in (*COLUMNS, *BONE_COLUMNS):
             row[column] = mean_of_defined([score[column] for score in scored])
         rows.append(row)
     return {"model": model.name, "version": model.version, "weights_sha256": model.weights_sha256, "heads": rows}

@@ -209,7 +209,8 @@ def test_a_pair_that_cannot_be_written_ends_the_bank(data, tmp_path):
     bank = tmp_path / "bank"
     bank.mkdir()
     (bank / TINY.entries()[0].folder).write_text("in the way")
-    with pytest.raises(SetupError, match="make room"):
+    # By its text: other tests load decnn anew, and then the worker's class is not the one imported here.
+    with pytest.raises(Exception, match="A pair cannot be written .* make room"):
         make_bank(data, bank, TINY.entries(), pairs=3, seed=1, workers=1)
     assert sorted(path.name for path in bank.iterdir()) == ["bank.json", TINY.entries()[0].folder]
 
