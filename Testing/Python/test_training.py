@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -209,8 +210,8 @@ def test_a_pair_that_cannot_be_written_ends_the_bank(data, tmp_path):
     bank = tmp_path / "bank"
     bank.mkdir()
     (bank / TINY.entries()[0].folder).write_text("in the way")
-    # By its text: other tests load decnn anew, and then the worker's class is not the one imported here.
-    with pytest.raises(Exception, match="A pair cannot be written .* make room"):
+    # Tests that reload the module replace decnn.errors, and a worker's error is of the class that is there now.
+    with pytest.raises(import_module("decnn.errors").SetupError, match="A pair cannot be written .* make room"):
         make_bank(data, bank, TINY.entries(), pairs=3, seed=1, workers=1)
     assert sorted(path.name for path in bank.iterdir()) == ["bank.json", TINY.entries()[0].folder]
 
