@@ -64,11 +64,12 @@ def draw_hu(head: Head, rng: np.random.Generator) -> np.ndarray:
     spongy_hu = rng.uniform(300, 1150) + 180 * smooth_field(tissue.shape, 8, rng)
     bone = cortical_hu + (spongy_hu - cortical_hu) * spongy
     hu = np.where(tissue == Tissue.BONE, np.clip(bone, 150, 2200), hu)
-    # Under the skin lies fat of varying thickness, deeper a mixture of muscle and fat.
+    # Where no segmentation tells fat from muscle: fat of varying thickness under the skin, deeper a mixture of both.
     layer_mm = rng.uniform(2.0, 7.0) * np.exp(0.4 * smooth_field(tissue.shape, 30, rng))
     subcutaneous = (head.skin_depth > 1.8) & (head.skin_depth < 1.8 + layer_mm)
     deep_fat = smooth_field(tissue.shape, 10, rng) > rng.uniform(0.3, 1.2)
-    soft = np.where(subcutaneous | deep_fat, _FAT_HU, _MUSCLE_HU) + 8 * smooth_field(tissue.shape, 8, rng)
+    fat = (subcutaneous | deep_fat).astype(np.float32) if head.fat is None else head.fat
+    soft = _MUSCLE_HU + (_FAT_HU - _MUSCLE_HU) * fat + 8 * smooth_field(tissue.shape, 8, rng)
     soft = np.where(head.skin_depth < 1.8, _SOFT_TISSUE_HU[Tissue.SKIN], soft)
     hu = np.where(tissue == Tissue.SOFT, soft, hu).astype(np.float32)
     # A scanner's resolution: 1 mm full width at half maximum and more.

@@ -121,8 +121,10 @@ def _cases(data: Path, seeds: int) -> Iterator[Case]:
         for kind, spoiled in _spoiled(image, np.random.default_rng(0)):
             yield short, kind, spoiled
         if short in brains:
-            brain = np.isin(brains[short].tissue, (Tissue.CSF, Tissue.GREY, Tissue.WHITE))
-            yield short, "brain only", _with_array(image, sitk.GetArrayFromImage(image) * brain)
+            mr, tissue = brains[short].mr, brains[short].tissue
+            assert mr is not None
+            brain = np.isin(tissue, (Tissue.CSF, Tissue.GREY, Tissue.WHITE))
+            yield short, "brain only", sitk.GetImageFromArray(mr * brain)
     for name in NAMES:
         (head,) = read_heads(data, [name])
         for seed in range(seeds):

@@ -96,6 +96,36 @@ def test_a_ct_loses_its_table_and_gets_a_brain(data, labelled):
     assert (head.tissue == Tissue.WHITE).sum() > 0.5 * (labelled.tissue == Tissue.WHITE).sum()
 
 
+def test_fat_lies_in_the_ct_where_the_labels_have_it(labelled):
+    fat = np.zeros(labelled.tissue.shape, np.float32)
+    fat[..., : fat.shape[2] // 2] = 1.0
+    hu = draw_hu(replace(labelled, fat=fat), np.random.default_rng(0))
+    deep = (distance_inside(labelled.tissue == Tissue.SOFT) > 1) & (labelled.skin_depth > 4)
+    assert np.median(hu[deep & (fat == 1)]) == pytest.approx(-95, abs=15)
+    assert np.median(hu[deep & (fat == 0)]) == pytest.approx(55, abs=15)
+
+
+def test_colin27_is_read_from_two_segmentations_above_the_face(tmp_path):
+    mcx = np.zeros((90, 80, 80), np.uint8)
+    mcx[:, 5:75, 5:75] = 1
+    mcx[:, 12:68, 12:68] = 2
+    mcx[:, 20:60, 20:60] = 5
+    mcx[50:60, 14:19, 30:50] = 6  # a sinus
+    mcx[50:60, 40, 62:68] = 6  # a dark line in the bone
+    brainweb = np.select([mcx == 1, mcx == 2, mcx == 5, mcx == 6], [9, 7, 3, 0]).astype(np.uint8)
+    brainweb[:, 5:75, 5:9] = 4
+    for name, array in (("mcx_labels", mcx), ("brainweb_labels", brainweb), ("t1", mcx)):
+        (tmp_path / "colin27").mkdir(exist_ok=True)
+        image = sitk.GetImageFromArray(array)
+        sitk.WriteImage(image, str(tmp_path / f"colin27/{name}.nii.gz"))
+    head = labelled_heads.read_head(tmp_path, "colin27")
+    assert head.tissue.shape == head.fat.shape == head.mr.shape == (45, 80, 80)
+    assert np.array_equal(head.mr, mcx[45:])
+    assert (head.tissue[5:15, 15:18, 32:48] == Tissue.CAVITY).all()
+    assert (head.tissue[5:15, 40, 63:67] == Tissue.BONE).all()
+    assert (head.fat[:, 5:75, 5:9] == 1).all() and (head.fat[:, 20:60, 9:12] == 0.5).all()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_simulated_pair_shows_one_head(labelled, seed):
     pair = simulate(labelled, np.random.default_rng(seed))

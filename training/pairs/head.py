@@ -32,7 +32,8 @@ class Head:
 
     ``brain_distance``: float32, mm outside of the cranial cavity.
     ``hu`` is a measured CT (int16) or None, then it is drawn from ``tissue`` anew for each simulated pair, with
-    ``bone_depth`` and ``skin_depth`` (float32, mm below the surface of the bone, of the skin).
+    ``bone_depth`` and ``skin_depth`` (float32, mm below the surface of the bone, of the skin), and ``fat`` (float32,
+    share of fat in the soft tissue), where the segmentation knows it; else fat, too, is drawn anew.
     ``mr`` is a measured T1 of the same head, where there is one.
     """
 
@@ -42,6 +43,7 @@ class Head:
     hu: np.ndarray | None = None
     bone_depth: np.ndarray | None = None
     skin_depth: np.ndarray | None = None
+    fat: np.ndarray | None = None
     mr: np.ndarray | None = None
 
 

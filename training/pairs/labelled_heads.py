@@ -28,6 +28,15 @@ NAMES = tuple(_SOURCES)
 # A second segmentation of colin27. Over the T1, its inner table lies where the dark band ends, that of the first one up
 # to some mm deeper in the CSF; but it has no diploe, and calls sinuses skull.
 _BRAINWEB, _BRAINWEB_SKULL = "colin27/brainweb_labels.nii.gz", 7
+# Fat in the soft tissue, by the labels that know it; connective tissue of BrainWeb is, in the T1, halfway from muscle
+# to fat. A measured T1 shows where the fat is: if it were drawn elsewhere in the CT, nothing could be learnt about it.
+_FAT = {
+    "colin27": (_BRAINWEB, {4: 1.0, 9: 0.5}),
+    "ernie": (_SOURCES["ernie"][0], {55: 1.0}),
+}
+# Neither segmentation of colin27 has the bones of the face, nor the side walls of the middle fossa: below this slice,
+# 130 mm under the vertex, its labels would teach that the face in a T1 has no bone.
+_LOWEST_SLICE = {"colin27": 45}
 # Signal further outside of the labels than this belongs to something that they leave out.
 _UNLABELLED_MM = 3.0
 
@@ -35,13 +44,12 @@ _UNLABELLED_MM = 3.0
 def read_head(data: Path, name: str) -> Head:
     """Reads one labelled head; raises InputError when a file is missing."""
     labels_file, mapping, mr_file = _SOURCES[name]
-    labels = read_canonical(data / labels_file, labels=True)
     table = np.full(256, Tissue.AIR, np.uint8)
     table[list(mapping)] = list(mapping.values())
-    tissue = table[sitk.GetArrayFromImage(labels)]
+    tissue = table[_labels(data, name, labels_file)]
     if name == "colin27":
-        thin = sitk.GetArrayFromImage(read_canonical(data / _BRAINWEB, labels=True)) == _BRAINWEB_SKULL
-        tissue = _thinner_skull(tissue, thin)
+        tissue = _thinner_skull(tissue, _labels(data, name, _BRAINWEB) == _BRAINWEB_SKULL)
+        tissue[_slivers(tissue == Tissue.CAVITY)] = Tissue.BONE
     tissue[_specks(tissue)] = Tissue.CSF
     outside = _connected_to_border(tissue <= Tissue.CAVITY)
     tissue[(tissue <= Tissue.CAVITY) & ~outside] = Tissue.CAVITY
@@ -50,7 +58,7 @@ def read_head(data: Path, name: str) -> Head:
     skin_depth = distance_inside(~outside)
     mr = None
     if mr_file:
-        mr = sitk.GetArrayFromImage(read_canonical(data / mr_file)).astype(np.float32)
+        mr = sitk.GetArrayFromImage(read_canonical(data / mr_file)).astype(np.float32)[_LOWEST_SLICE.get(name, 0) :]
         # The labels of ernie end above the lower end of its T1: what they do not know must not be taken for air.
         mr[skin_depth < -_UNLABELLED_MM] = 0.0
     return Head(
@@ -58,9 +66,23 @@ def read_head(data: Path, name: str) -> Head:
         tissue,
         bone_depth=distance_inside(tissue == Tissue.BONE),
         skin_depth=skin_depth,
+        fat=_fat(data, name) if name in _FAT else None,
         brain_distance=-distance_inside(np.isin(tissue, (Tissue.CSF, Tissue.DURA, Tissue.GREY, Tissue.WHITE))),
         mr=mr,
     )
+
+
+def _labels(data: Path, name: str, file: str) -> np.ndarray:
+    """Labels from the lowest slice on that can be trusted."""
+    return sitk.GetArrayFromImage(read_canonical(data / file, labels=True))[_LOWEST_SLICE.get(name, 0) :]
+
+
+def _fat(data: Path, name: str) -> np.ndarray:
+    """Share of fat, float32, by the labels."""
+    labels_file, shares = _FAT[name]
+    table = np.zeros(256, np.float32)
+    table[list(shares)] = list(shares.values())
+    return table[_labels(data, name, labels_file)]
 
 
 def _thinner_skull(tissue: np.ndarray, thin: np.ndarray) -> np.ndarray:
@@ -72,6 +94,12 @@ def _thinner_skull(tissue: np.ndarray, thin: np.ndarray) -> np.ndarray:
     tissue = np.where(bone & ~agreed, np.where(brain < 4.0, Tissue.CSF, Tissue.SOFT), tissue).astype(np.uint8)
     tissue[agreed] = Tissue.BONE
     return tissue
+
+
+def _slivers(air: np.ndarray) -> np.ndarray:
+    """Air less than some mm wide: a dark line in the T1, which is a table of the skull."""
+    opened = sitk.BinaryMorphologicalOpening(sitk.GetImageFromArray(air.astype(np.uint8)), [2, 2, 2], sitk.sitkBall)
+    return air & (sitk.GetArrayFromImage(opened) == 0)
 
 
 def _specks(tissue: np.ndarray) -> np.ndarray:
