@@ -1,0 +1,174 @@
+"""training/: heads from files, and pairs from heads."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from source_folder import write_data
+from training.acquisition import coil_sensitivity
+from training.anatomy import draw_hu, vary_skull
+from training.fields import sample_labels
+from training.pairs import ct_heads, labelled_heads
+from training.pairs.head import Tissue, distance_inside
+from training.simulate import simulate
+from training.warp import random_warp
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def labelled(data):
+    return labelled_heads.read_head(data, "nmd_19y")
+
+
+def test_labels_become_tissues_and_enclosed_air_a_cavity(labelled):
+    counts = np.bincount(labelled.tissue.ravel(), minlength=len(Tissue))
+    for tissue in (Tissue.AIR, Tissue.CAVITY, Tissue.SOFT, Tissue.BONE, Tissue.CSF, Tissue.GREY, Tissue.WHITE):
+        assert counts[tissue] > 0, tissue.name
+    assert (labelled.bone_depth[labelled.tissue == Tissue.BONE] >= 0).all()
+
+
+def test_a_ct_loses_its_table_and_gets_a_brain(data, labelled):
+    head = ct_heads.read_head(data, "cranium", labelled)
+    assert (head.tissue[:, 154:157] == Tissue.AIR).all() and (head.hu[:, 154:157] == -1000).all()
+    truth = labelled.tissue == Tissue.BONE
+    found = head.tissue == Tissue.BONE
+    # Interpolation from 2.25 mm widens what is above the threshold by part of a voxel.
+    assert (found & truth).sum() > 0.95 * truth.sum() and found.sum() < 1.3 * truth.sum()
+    brain = np.isin(labelled.tissue, (Tissue.GREY, Tissue.WHITE))
+    assert np.isin(head.tissue[brain], (Tissue.CSF, Tissue.DURA, Tissue.GREY, Tissue.WHITE)).mean() > 0.95
+    assert (head.tissue == Tissue.WHITE).sum() > 0.5 * (labelled.tissue == Tissue.WHITE).sum()
+
+
+def test_fat_lies_in_the_ct_where_the_labels_have_it(labelled):
+    fat = np.zeros(labelled.tissue.shape, np.float32)
+    fat[..., : fat.shape[2] // 2] = 1.0
+    hu = draw_hu(replace(labelled, fat=fat), np.random.default_rng(0))
+    deep = (distance_inside(labelled.tissue == Tissue.SOFT) > 1) & (labelled.skin_depth > 4)
+    assert np.median(hu[deep & (fat == 1)]) == pytest.approx(-95, abs=15)
+    assert np.median(hu[deep & (fat == 0)]) == pytest.approx(55, abs=15)
+
+
+def test_colin27_is_read_from_two_segmentations_above_the_face(tmp_path):
+    mcx = np.zeros((90, 80, 80), np.uint8)
+    mcx[:, 5:75, 5:75] = 1
+    mcx[:, 12:68, 12:68] = 2
+    mcx[:, 20:60, 20:60] = 5
+    mcx[50:60, 14:19, 30:50] = 6  # a sinus
+    mcx[50:60, 40, 62:68] = 6  # a dark line in the bone
+    brainweb = np.select([mcx == 1, mcx == 2, mcx == 5, mcx == 6], [9, 7, 3, 0]).astype(np.uint8)
+    brainweb[:, 5:75, 5:9] = 4
+    for name, array in (("mcx_labels", mcx), ("brainweb_labels", brainweb), ("t1", mcx)):
+        (tmp_path / "colin27").mkdir(exist_ok=True)
+        image = sitk.GetImageFromArray(array)
+        sitk.WriteImage(image, str(tmp_path / f"colin27/{name}.nii.gz"))
+    head = labelled_heads.read_head(tmp_path, "colin27")
+    assert head.tissue.shape == head.fat.shape == head.mr.shape == (45, 80, 80)
+    assert np.array_equal(head.mr, mcx[45:])
+    assert (head.tissue[5:15, 15:18, 32:48] == Tissue.CAVITY).all()
+    assert (head.tissue[5:15, 40, 63:67] == Tissue.BONE).all()
+    assert (head.fat[:, 5:75, 5:9] == 1).all() and (head.fat[:, 20:60, 9:12] == 0.5).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_simulated_pair_shows_one_head(labelled, seed):
+    pair = simulate(labelled, np.random.default_rng(seed))
+    assert pair.mr.shape == pair.hu.shape == pair.mask.shape == pair.depth.shape
+    body = pair.hu > -300
+    assert 2 * (body & pair.mask).sum() / (body.sum() + pair.mask.sum()) > 0.9
+    brain = (pair.hu > 20) & (pair.hu < 50) & (pair.depth > 0.6)
+    cortical = pair.hu > 900
+    assert np.median(pair.mr[cortical]) < 0.5 * np.median(pair.mr[brain])
+    again = simulate(labelled, np.random.default_rng(seed))
+    assert np.array_equal(pair.mr, again.mr) and np.array_equal(pair.hu, again.hu)
+
+
+def test_a_measured_t1_moves_with_its_labels(labelled):
+    signal = np.array([0, 0, 1.1, 0.8, 0.05, 0.2, 0.7, 1.0, 0, 0, 0.5], np.float32)[labelled.tissue]
+    pair = simulate(replace(labelled, mr=signal), np.random.default_rng(5), measured_mr=True)
+    assert np.median(pair.mr[pair.hu > 900]) < 0.5 * np.median(pair.mr[(pair.hu > 20) & (pair.depth > 0.6)])
+    with pytest.raises(ValueError, match="no measured T1"):
+        simulate(labelled, np.random.default_rng(5), measured_mr=True)
+
+
+def test_a_coil_fades_or_brightens_far_from_its_centre():
+    necks = []
+    for seed in range(40):
+        factor = coil_sensitivity((200, 60, 60), np.random.default_rng(seed))
+        assert 0.5 < np.median(factor[100:140]) < 2.0  # 60 to 100 mm below the vertex lies the brain
+        necks.append(float(np.median(factor[:20]) / np.median(factor[100:140])))
+    assert 0.3 < min(necks) < 0.7 < 1.2 < max(necks) < 2.0
+
+
+def test_without_variation_a_ct_is_that_of_the_person(data, labelled):
+    head = ct_heads.read_head(data, "cranium", labelled)
+    bone = [np.percentile(head.hu[head.hu > 250], 90)]
+    for vary_anatomy in (False, True):
+        pairs = [simulate(head, np.random.default_rng(seed), vary_anatomy=vary_anatomy) for seed in range(3)]
+        bone.append(np.std([np.percentile(pair.hu[pair.hu > 250], 90) for pair in pairs]))
+    # The phantom's bone has one HU; only variation changes it from pair to pair.
+    assert bone[1] < 10 < bone[2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_head_that_is_not_in_the_middle_stays_in_the_field_of_view(labelled, seed):
+    off_centre = np.pad(labelled.tissue, ((0, 0), (0, 0), (0, 100)))
+    grid = random_warp(off_centre != Tissue.AIR, np.random.default_rng(seed), vary_anatomy=True)
+    brain = np.isin(sample_labels(off_centre, grid), (Tissue.GREY, Tissue.WHITE))
+    # Scaled by 0.85 to 1.16 along each axis, and not cut: it touches no side of the volume but the lower one.
+    assert 0.6 < brain.sum() / np.isin(off_centre, (Tissue.GREY, Tissue.WHITE)).sum() < 1.7
+    for face in (brain[-1], brain[:, 0], brain[:, -1], brain[:, :, 0], brain[:, :, -1]):
+        assert not face.any()
+
+
+def test_a_skull_is_stretched_away_from_the_brain(data, labelled):
+    head = ct_heads.read_head(data, "cranium", labelled)
+    skulls, brains = [], []
+    for seed in range(4):
+        for distance in (None, head.brain_distance):
+            grid = random_warp(head.tissue != Tissue.AIR, np.random.default_rng(seed), False, distance)
+            tissue = sample_labels(head.tissue, grid)
+            skulls.append((tissue == Tissue.BONE).sum())
+            brains.append(np.isin(tissue, (Tissue.GREY, Tissue.WHITE)).sum())
+    change = np.divide(skulls[1::2], skulls[::2])
+    assert 0.6 < change.min() < 0.95 < 1.05 < change.max() < 1.7
+    assert np.allclose(brains[1::2], brains[::2], rtol=0.01)
+
+
+def test_what_the_labels_leave_out_is_not_shown(tmp_path):
+    labels = np.zeros((40, 40, 40), np.uint8)
+    labels[15:30, 5:35, 5:35], labels[18:27, 10:30, 10:30] = 48, 1  # skin around white matter
+    signal = np.where(labels > 0, 100, 2).astype(np.float32)
+    signal[:15, 5:35, 5:35] = 100  # the T1 goes on below the labels
+    (tmp_path / "ernie").mkdir()
+    for name, array in (("charm_labels", labels), ("t1", signal)):
+        image = sitk.GetImageFromArray(array)
+        image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
+        sitk.WriteImage(image, str(tmp_path / f"ernie/{name}.nii.gz"))
+    mr = labelled_heads.read_head(tmp_path, "ernie").mr
+    assert (mr[15:30, 5:35, 5:35] == 100).all() and (mr[13, 5:35, 5:35] == 100).all()
+    assert (mr[:11] == 0).all()
+
+
+def test_a_skull_varies_and_stays_around_the_brain(labelled):
+    thicknesses = []
+    for seed in range(4):
+        varied = vary_skull(labelled, np.random.default_rng(seed))
+        thicknesses.append(int((varied.tissue == Tissue.BONE).sum()))
+        changed = varied.tissue != labelled.tissue
+        assert changed.any()
+        untouched = (Tissue.AIR, Tissue.SKIN, Tissue.GREY, Tissue.WHITE)
+        assert not np.isin(labelled.tissue[changed], untouched).any()
+    assert max(thicknesses) > 1.1 * min(thicknesses)
+
+
+def test_dura_lines_the_skull(labelled):
+    dura = labelled.tissue == Tissue.DURA
+    assert dura.any() and (distance_inside(labelled.tissue == Tissue.BONE)[dura] >= -1.5).all()
