@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from decnn.model import Model, load_model
-from training.evaluate import BONE_COLUMNS, COLUMNS, evaluate, mean_of_defined
+from training.evaluate import BONE_COLUMNS, COLUMNS, evaluate, over_defined
 from training.export import export
 from training.fit import Settings, fit
 
@@ -53,7 +53,7 @@ def cross_validate(
         rows.append(row)
         print(json.dumps(row), flush=True)
     mean: dict = {"head": "mean", "mr": "", "reference": ""}
-    mean |= {column: mean_of_defined([row[column] for row in rows]) for column in (*COLUMNS, *BONE_COLUMNS)}
+    mean |= {column: over_defined([row[column] for row in rows]) for column in (*COLUMNS, *BONE_COLUMNS)}
     return {
         "settings": asdict(settings), "trunk_steps": trunk_steps, "simulations": simulations, "heads": [*rows, mean]
     }  # fmt: skip

@@ -8,6 +8,7 @@ quite the labels'; ``bone_dice_labels`` is the Dice with these. ``bone_dice_vaul
 The error in HU on a measured T1 *and* CT of one person is not among them; it takes data that this project may not ship.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def evaluate(
         row: dict = {"head": head.name, "reference": "labels" if head.hu is None else "measured CT"}
         row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(cases)} simulated T1"
         for column in (*COLUMNS, *BONE_COLUMNS):
-            row[column] = mean_of_defined([score[column] for score in scored])
+            row[column] = over_defined([score[column] for score in scored])
         rows.append(row)
     return {"model": model.name, "version": model.version, "weights_sha256": model.weights_sha256, "heads": rows}
 
@@ -66,10 +67,10 @@ def table(result: dict) -> str:
     return "\n".join(lines)
 
 
-def mean_of_defined(values: list[float | None]) -> float | None:
-    """Mean of what is defined (a CT without bone has no surface of bone); None if nothing is."""
+def over_defined(values: list[float | None], statistic: Callable[[list[float]], np.floating] = np.mean) -> float | None:
+    """Mean, or another statistic, of what is defined (a CT without bone has no surface of bone); None if nothing is."""
     defined = [value for value in values if value is not None]
-    return round(float(np.mean(defined)), 4) if defined else None
+    return round(float(statistic(defined)), 4) if defined else None
 
 
 def _cases(head: Head, simulations: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:

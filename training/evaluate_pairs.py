@@ -1,7 +1,6 @@
 """Scores a model on measured pairs: the error in HU on the T1 and the CT of one person, case by case."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from decnn import metrics
 from decnn.errors import InputError
 from decnn.model import Model
 from decnn.synthesis import synthesize
-from training.evaluate import COLUMNS
+from training.evaluate import COLUMNS, over_defined
 from training.pairs.measured import MeasuredPair, each_pair, kind_of
 
 _SHOWN = COLUMNS[:7]
@@ -54,8 +53,8 @@ def evaluate_pairs(model: Model, spec: str, pictures: Path | None = None, device
         "weights_sha256": model.weights_sha256,
         "pairs": kind,
         "cases": rows,
-        "mean": {column: _over(rows, column, np.mean) for column in columns},
-        "sd": {column: _over(rows, column, np.std) for column in columns},
+        "mean": {column: over_defined([row[column] for row in rows]) for column in columns},
+        "sd": {column: over_defined([row[column] for row in rows], np.std) for column in columns},
         "left_out": left_out,
     }
 
@@ -90,9 +89,3 @@ def _score(model: Model, pair: MeasuredPair, columns: tuple[str, ...], device: s
     }
     rounded = {column: None if (value := values[column]) is None else round(value, 4) for column in columns}
     return {"case": pair.name, "placement": pair.placement, **rounded}
-
-
-def _over(rows: list[dict], column: str, statistic: Callable[[list[float]], np.floating]) -> float | None:
-    """A statistic of what is defined in a column (a CT without bone has no Dice of bone)."""
-    defined = [row[column] for row in rows if row[column] is not None]
-    return round(float(statistic(defined)), 4) if defined else None
