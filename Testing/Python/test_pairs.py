@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from source_folder import write_data
-from training.acquisition import coil_sensitivity
+from training.acquisition import coil_sensitivity, thick_slices
 from training.anatomy import draw_hu, vary_skull
 from training.fields import sample_labels
 from training.pairs import ct_heads, labelled_heads
@@ -105,6 +105,21 @@ def test_a_coil_fades_or_brightens_far_from_its_centre():
         assert 0.5 < np.median(factor[100:140]) < 2.0  # 60 to 100 mm below the vertex lies the brain
         necks.append(float(np.median(factor[:20]) / np.median(factor[100:140])))
     assert 0.3 < min(necks) < 0.7 < 1.2 < max(necks) < 2.0
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_thick_slices_blur_along_one_axis_and_shift_nothing(axis):
+    shape = np.roll((60, 3, 4), axis)
+    along = np.indices(shape, np.float32)[axis]
+    ramp = thick_slices(along, axis, 6.0, 4.5)
+    inner = (along > 3) & (along < 56)
+    assert np.abs(ramp - along)[inner].max() < 1e-3
+    sheet = thick_slices((along == 33).astype(np.float32), axis, 6.0, 6.0)  # beside the centre of the sixth slice
+    assert sheet.max() == pytest.approx((1 - 0.5 / 6) / 6)
+    assert sheet[along == 32] == pytest.approx(sheet[along == 33])
+    gap = thick_slices((along == 30).astype(np.float32), axis, 6.0, 4.0)  # between two slices
+    assert gap.max() == 0
+    assert thick_slices(np.ones((2, 5, 5), np.float32), 0, 7.0, 5.0) == pytest.approx(np.ones((2, 5, 5)))
 
 
 def test_without_variation_a_ct_is_that_of_the_person(data, labelled):
