@@ -4,7 +4,7 @@ HU of soft tissues: ICRP 110 / Schneider et al., Phys Med Biol 45 (2000) 459; HU
 measured on the three real CTs (results/ct_statistics.json).
 """
 
-from dataclasses import replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -50,27 +50,54 @@ def vary_density(hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(hu > BONE_HU, BONE_HU + (hu - BONE_HU) * np.float32(rng.uniform(0.85, 1.2)), hu)
 
 
-def draw_hu(head: Head, rng: np.random.Generator) -> np.ndarray:
-    """HU for a labelled head: cortical tables around spongy bone, fat and muscle in the soft tissue, float32."""
+@dataclass(frozen=True)
+class Look:
+    """What differs from CT to CT of labelled heads: mm, HU, the share of fat between muscles (lower is more), mm."""
+
+    cortical_mm: float
+    cortical_hu: float
+    spongy_hu: float
+    fat_layer_mm: float
+    deep_fat: float
+    blur_mm: float
+
+
+_LOWEST_LOOK = Look(1.0, 1000, 300, 2.0, 0.3, 0.4)
+_HIGHEST_LOOK = Look(2.2, 1500, 1150, 7.0, 1.2, 0.7)
+# The middle of each range: what a head is scored against must not hang on a draw, and the reach of thin bone does.
+TYPICAL_LOOK = Look(1.6, 1250, 725, 4.5, 0.75, 0.55)
+
+
+def random_look(rng: np.random.Generator) -> Look:
+    """Each number drawn from its range."""
+    return Look(*rng.uniform(astuple(_LOWEST_LOOK), astuple(_HIGHEST_LOOK)))
+
+
+def draw_hu(head: Head, rng: np.random.Generator, look: Look | None = None) -> np.ndarray:
+    """HU for a labelled head: cortical tables around spongy bone, fat and muscle in the soft tissue, float32.
+
+    look: a random one if not given.
+    """
+    look = look or random_look(rng)
     tissue = head.tissue
     assert head.bone_depth is not None and head.skin_depth is not None
     table = np.zeros(len(Tissue), np.float32)
     for label, value in _SOFT_TISSUE_HU.items():
         table[label] = value
     hu = table[tissue]
-    cortical_mm = rng.uniform(1.0, 2.2) * np.exp(0.3 * smooth_field(tissue.shape, 24, rng))
+    cortical_mm = look.cortical_mm * np.exp(0.3 * smooth_field(tissue.shape, 24, rng))
     spongy = np.clip((head.bone_depth - cortical_mm) / 1.2, 0.0, 1.0)
-    cortical_hu = rng.uniform(1000, 1500) + 120 * smooth_field(tissue.shape, 12, rng)
-    spongy_hu = rng.uniform(300, 1150) + 180 * smooth_field(tissue.shape, 8, rng)
+    cortical_hu = look.cortical_hu + 120 * smooth_field(tissue.shape, 12, rng)
+    spongy_hu = look.spongy_hu + 180 * smooth_field(tissue.shape, 8, rng)
     bone = cortical_hu + (spongy_hu - cortical_hu) * spongy
     hu = np.where(tissue == Tissue.BONE, np.clip(bone, 150, 2200), hu)
     # Where no segmentation tells fat from muscle: fat of varying thickness under the skin, deeper a mixture of both.
-    layer_mm = rng.uniform(2.0, 7.0) * np.exp(0.4 * smooth_field(tissue.shape, 30, rng))
+    layer_mm = look.fat_layer_mm * np.exp(0.4 * smooth_field(tissue.shape, 30, rng))
     subcutaneous = (head.skin_depth > 1.8) & (head.skin_depth < 1.8 + layer_mm)
-    deep_fat = smooth_field(tissue.shape, 10, rng) > rng.uniform(0.3, 1.2)
+    deep_fat = smooth_field(tissue.shape, 10, rng) > look.deep_fat
     fat = (subcutaneous | deep_fat).astype(np.float32) if head.fat is None else head.fat
     soft = _MUSCLE_HU + (_FAT_HU - _MUSCLE_HU) * fat + 8 * smooth_field(tissue.shape, 8, rng)
     soft = np.where(head.skin_depth < 1.8, _SOFT_TISSUE_HU[Tissue.SKIN], soft)
     hu = np.where(tissue == Tissue.SOFT, soft, hu).astype(np.float32)
     # A scanner's resolution: 1 mm full width at half maximum and more.
-    return gaussian(hu, rng.uniform(0.4, 0.7))
+    return gaussian(hu, look.blur_mm)

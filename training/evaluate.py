@@ -2,7 +2,7 @@
 
 Two kinds of reference, and no figure without its kind:
 - a measured CT (cranium, unc, visible_female), with an MR simulated from it;
-- a measured T1 (colin27, ernie), with a CT drawn from the head's labels.
+- a measured T1 (colin27, ernie), with a CT drawn from the head's labels, of typical density and resolution.
 Bone is where a CT is above 250 HU, in both. A CT drawn from labels is blurred as a scanner's is, so its bone is not
 quite the labels'; ``bone_dice_labels`` is the Dice with these. ``bone_dice_vault`` is that of the uppermost 75 mm.
 The error in HU on a measured T1 *and* CT of one person is not among them; it takes data that this project may not ship.
@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from decnn import metrics
 from decnn.model import Model
 from decnn.synthesis import synthesize
-from training.anatomy import VAULT_MM, draw_hu
+from training.anatomy import TYPICAL_LOOK, VAULT_MM, draw_hu
 from training.comparison_picture import draw_comparison
 from training.pairs.head import Head, Tissue
 from training.pairs.sources import read_heads
@@ -76,7 +76,7 @@ def over_defined(values: list[float | None], statistic: Callable[[list[float]], 
 def _cases(head: Head, simulations: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
     """(MR, reference HU, bone by the labels or None) of a head."""
     if head.mr is not None:
-        return [(head.mr, draw_hu(head, np.random.default_rng(0)), head.tissue == Tissue.BONE)]
+        return [(head.mr, draw_hu(head, np.random.default_rng(0), TYPICAL_LOOK), head.tissue == Tissue.BONE)]
     pairs = [simulate(head, np.random.default_rng([0, number]), vary_anatomy=False) for number in range(simulations)]
     return [(pair.mr.astype(np.float32), pair.hu.astype(np.float32), None) for pair in pairs]
 
