@@ -68,7 +68,8 @@ def thick_slices(mr: np.ndarray, axis: int, spacing: float, thickness: float) ->
     """What slices of ``thickness`` mm show that lie ``spacing`` mm apart along ``axis``, interpolated back to 1 mm."""
     voxels = np.moveaxis(mr, axis, 0)
     centres = np.arange(min(spacing, len(voxels)) / 2, len(voxels), spacing)
-    slices = (_integral(voxels, centres + thickness / 2) - _integral(voxels, centres - thickness / 2)) / thickness
+    ends = _integral(voxels, np.concatenate([centres - thickness / 2, centres + thickness / 2]))
+    slices = (ends[len(centres) :] - ends[: len(centres)]) / thickness
     place = np.clip((np.arange(len(voxels)) + 0.5 - centres[0]) / spacing, 0, len(centres) - 1)
     before = np.minimum(place.astype(int), max(0, len(centres) - 2))
     after = np.minimum(before + 1, len(centres) - 1)

@@ -40,9 +40,10 @@ def head_mask(image: sitk.Image) -> sitk.Image:
         InputError: nothing in the image is large enough to be a head.
     """
     smooth = sitk.SmoothingRecursiveGaussian(sitk.Cast(image, sitk.sitkFloat32), 1.0)
-    values = sitk.GetArrayFromImage(smooth)
+    values = sitk.GetArrayViewFromImage(smooth)
+    threshold = _tissue_threshold(values)
     # On half the grid, where it costs an eighth.
-    halved = sitk.BinShrink(sitk.Cast(smooth > _faint_threshold(values), sitk.sitkFloat32), [2, 2, 2]) > 0.49
+    halved = sitk.BinShrink(sitk.Cast(smooth > _faint_threshold(values, threshold), sitk.sitkFloat32), [2, 2, 2]) > 0.49
     # Specks of noise go by their size: an opening would take a thin scalp along, and with it the skull.
     pieces = sitk.ConnectedComponent(halved)
     pieces = sitk.RelabelComponent(pieces, sortByObjectSize=True, minimumObjectSize=_SMALLEST_PIECE) > 0
@@ -55,7 +56,7 @@ def head_mask(image: sitk.Image) -> sitk.Image:
     coarse_mask = _largest_component(_like(closed, opening(_fill_slices(_array(closed)))))
     inside = _array(sitk.Resample(coarse_mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8))
     # The coarse mask knows the inside, the full grid the exact skin.
-    skin = (values >= _tissue_threshold(values)) & dilate_by_two(inside)
+    skin = (values >= threshold) & dilate_by_two(inside)
     mask = _largest_component(_like(image, opening(skin | erode(inside))))
     volume_ml = float(sitk.GetArrayViewFromImage(mask).sum()) * float(np.prod(image.GetSpacing())) / 1000.0
     if volume_ml < _SMALLEST_HEAD_ML:
@@ -105,13 +106,13 @@ def _tissue_threshold(values: np.ndarray) -> float:
     return 0.5 * _threshold(values, sitk.OtsuThresholdImageFilter())
 
 
-def _faint_threshold(values: np.ndarray) -> float:
-    """Midway from the foot of the noise to ``_tissue_threshold``: scalp with suppressed fat, or far from the coil.
+def _faint_threshold(values: np.ndarray, tissue_threshold: float) -> float:
+    """Midway from the foot of the noise to the tissue's threshold: scalp with suppressed fat, or far from the coil.
 
     The foot is the triangle threshold (Zack et al., J Histochem Cytochem 25 (1977) 741). At the foot itself, faint
     ghosts would be taken for the head; at the tissue's threshold, a faint scalp is lost where the brain is bright.
     """
-    return 0.5 * (_threshold(values, sitk.TriangleThresholdImageFilter()) + _tissue_threshold(values))
+    return 0.5 * (_threshold(values, sitk.TriangleThresholdImageFilter()) + tissue_threshold)
 
 
 def _threshold(

@@ -1,4 +1,4 @@
-"""What the tests of the engine share: small models, a small head, and the engine as a real child process."""
+"""What the tests share: small models, a small head, data to train on, and the engine as a real child process."""
 
 import os
 import subprocess
@@ -26,6 +26,24 @@ SLAB_SIZE = (60, 72, 24)
 def slab() -> sitk.Image:
     """T1-like MR of a slab of the phantom head, 3 mm, 180 x 216 x 72 mm."""
     return phantom_head(size=SLAB_SIZE)[0]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of data for training, made of phantoms."""
+    from source_folder import write_data
+
+    folder = tmp_path_factory.mktemp("data")
+    write_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def labelled(data: Path) -> Any:
+    """A labelled head of that folder."""
+    from training.pairs.labelled_heads import read_head
+
+    return read_head(data, "nmd_19y")
 
 
 @pytest.fixture(scope="session")

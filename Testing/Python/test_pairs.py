@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from source_folder import write_data
 from training.acquisition import coil_sensitivity, thick_slices
 from training.anatomy import draw_hu, vary_skull
 from training.fields import sample_labels
@@ -14,18 +13,6 @@ from training.pairs import ct_heads, labelled_heads
 from training.pairs.head import Tissue, distance_inside
 from training.simulate import simulate
 from training.warp import random_warp
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    write_data(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def labelled(data):
-    return labelled_heads.read_head(data, "nmd_19y")
 
 
 def test_labels_become_tissues_and_enclosed_air_a_cavity(labelled):

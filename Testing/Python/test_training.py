@@ -13,7 +13,6 @@ from decnn.errors import InputError, SetupError
 from decnn.model import load_model
 from decnn.network import DECNN
 from decnn.views import view_input
-from source_folder import write_data
 from training import ablate as ablation
 from training import fit as fitting
 from training.anatomy import VAULT_MM, draw_hu
@@ -24,7 +23,6 @@ from training.evaluate import COLUMNS, evaluate, score_case, table
 from training.export import export
 from training.fit import Settings, averaged_network, fit
 from training.lattice import fused, predict
-from training.pairs import labelled_heads
 from training.pairs.head import Tissue
 from training.pairs.sources import read_heads
 from training.patches import PatchForm, batch
@@ -37,23 +35,11 @@ TINY = Settings(
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    write_data(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def bank(data, tmp_path_factory):
     """A bank with one pair of one head."""
     folder = tmp_path_factory.mktemp("bank")
     assert make_bank(data, folder, TINY.entries(), pairs=1, seed=7, workers=1) == 1
     return folder
-
-
-@pytest.fixture(scope="module")
-def labelled(data):
-    return labelled_heads.read_head(data, "nmd_19y")
 
 
 def test_a_bank_goes_on_where_it_stopped_and_is_the_same_every_time(data, bank, tmp_path):

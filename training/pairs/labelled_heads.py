@@ -1,5 +1,6 @@
 """Heads known by their labels: the CT is drawn from the labels, the T1 is simulated or the measured one."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +45,9 @@ _UNLABELLED_MM = 3.0
 def read_head(data: Path, name: str) -> Head:
     """Reads one labelled head; raises InputError when a file is missing."""
     labels_file, mapping, mr_file = _SOURCES[name]
-    table = np.full(256, Tissue.AIR, np.uint8)
-    table[list(mapping)] = list(mapping.values())
-    tissue = table[_labels(data, name, labels_file)]
+    tissue = _by_label(_array(data, name, labels_file), mapping, np.uint8)
     if name == "colin27":
-        tissue = _thinner_skull(tissue, _labels(data, name, _BRAINWEB) == _BRAINWEB_SKULL)
+        tissue = _thinner_skull(tissue, _array(data, name, _BRAINWEB) == _BRAINWEB_SKULL)
         tissue[_slivers(tissue == Tissue.CAVITY)] = Tissue.BONE
     tissue[_specks(tissue)] = Tissue.CSF
     outside = _connected_to_border(tissue <= Tissue.CAVITY)
@@ -58,7 +57,7 @@ def read_head(data: Path, name: str) -> Head:
     skin_depth = distance_inside(~outside)
     mr = None
     if mr_file:
-        mr = sitk.GetArrayFromImage(read_canonical(data / mr_file)).astype(np.float32)[_LOWEST_SLICE.get(name, 0) :]
+        mr = _array(data, name, mr_file, labels=False).astype(np.float32)
         # The labels of ernie end above the lower end of its T1: what they do not know must not be taken for air.
         mr[skin_depth < -_UNLABELLED_MM] = 0.0
     return Head(
@@ -72,17 +71,22 @@ def read_head(data: Path, name: str) -> Head:
     )
 
 
-def _labels(data: Path, name: str, file: str) -> np.ndarray:
-    """Labels from the lowest slice on that can be trusted."""
-    return sitk.GetArrayFromImage(read_canonical(data / file, labels=True))[_LOWEST_SLICE.get(name, 0) :]
+def _array(data: Path, name: str, file: str, labels: bool = True) -> np.ndarray:
+    """Labels, or the T1, of a head from the lowest slice on whose labels can be trusted."""
+    return sitk.GetArrayFromImage(read_canonical(data / file, labels))[_LOWEST_SLICE.get(name, 0) :]
+
+
+def _by_label(labels: np.ndarray, values: Mapping[int, float], dtype: type[np.generic]) -> np.ndarray:
+    """The value of each voxel's label; 0, which is air among the tissues, where there is none."""
+    table = np.zeros(256, dtype)
+    table[list(values)] = list(values.values())
+    return table[labels]
 
 
 def _fat(data: Path, name: str) -> np.ndarray:
     """Share of fat, float32, by the labels."""
     labels_file, shares = _FAT[name]
-    table = np.zeros(256, np.float32)
-    table[list(shares)] = list(shares.values())
-    return table[_labels(data, name, labels_file)]
+    return _by_label(_array(data, name, labels_file), shares, np.float32)
 
 
 def _thinner_skull(tissue: np.ndarray, thin: np.ndarray) -> np.ndarray:
