@@ -62,10 +62,11 @@ class Look:
     blur_mm: float
 
 
-_LOWEST_LOOK = Look(1.0, 1000, 300, 2.0, 0.3, 0.4)
-_HIGHEST_LOOK = Look(2.2, 1500, 1150, 7.0, 1.2, 0.7)
+# So that the median HU of bone, mm by mm below its surface, are those of the measured CTs (results/ct_statistics.json).
+_LOWEST_LOOK = Look(0.8, 1000, 300, 2.0, 0.3, 0.55)
+_HIGHEST_LOOK = Look(1.8, 1500, 1150, 7.0, 1.2, 0.95)
 # The middle of each range: what a head is scored against must not hang on a draw, and the reach of thin bone does.
-TYPICAL_LOOK = Look(1.6, 1250, 725, 4.5, 0.75, 0.55)
+TYPICAL_LOOK = Look(1.3, 1250, 725, 4.5, 0.75, 0.75)
 
 
 def random_look(rng: np.random.Generator) -> Look:
@@ -99,5 +100,5 @@ def draw_hu(head: Head, rng: np.random.Generator, look: Look | None = None) -> n
     soft = _MUSCLE_HU + (_FAT_HU - _MUSCLE_HU) * fat + 8 * smooth_field(tissue.shape, 8, rng)
     soft = np.where(head.skin_depth < 1.8, _SOFT_TISSUE_HU[Tissue.SKIN], soft)
     hu = np.where(tissue == Tissue.SOFT, soft, hu).astype(np.float32)
-    # A scanner's resolution: 1 mm full width at half maximum and more.
+    # A scanner's resolution, and that of the grid its slices of 1 to 2 mm are brought to.
     return gaussian(hu, look.blur_mm)

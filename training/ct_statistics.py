@@ -1,26 +1,30 @@
-"""Measures how HU are distributed in the CTs of real heads: the numbers behind ``simulate.draw_hu``."""
+"""Measures how HU are distributed in the CTs of real heads, and in those that ``anatomy.draw_hu`` draws after them."""
 
 from pathlib import Path
 
 import numpy as np
 
-from training.pairs import ct_heads
+from decnn.metrics import BONE_HU
+from training.anatomy import TYPICAL_LOOK, draw_hu
 from training.pairs.head import Head, Tissue, distance_inside
-from training.pairs.sources import read_heads
+from training.pairs.sources import NAMES, read_heads
 
 _PERCENTILES = (5, 25, 50, 75, 95)
-# mm below the surface of the bone; 3 and more is spongy bone where bone is thick enough to have any.
+# mm below the surface of what is above 250 HU; 3 and more is spongy bone where bone is thick enough to have any.
 _DEPTHS_MM = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0)
 
 
 def measure(data: Path) -> dict:
-    """HU percentiles per tissue, along the depth below the bone's surface, and the noise within soft tissue."""
-    return {head.name: _measure(head) for head in read_heads(data, ct_heads.NAMES)}
+    """HU percentiles per tissue, along the depth below the bone's surface, and the noise within soft tissue.
+
+    Of a head without a measured CT, those of the one that is drawn with the typical look.
+    """
+    return {name: _measure(read_heads(data, [name])[0]) for name in NAMES}
 
 
 def _measure(head: Head) -> dict:
-    assert head.hu is not None
-    bone = head.tissue == Tissue.BONE
+    hu = draw_hu(head, np.random.default_rng(0), TYPICAL_LOOK) if head.hu is None else head.hu
+    bone = hu > BONE_HU
     depth = distance_inside(bone)
     # The brain is not told apart by CT: the whole cranial cavity is one soft tissue.
     cavity = np.isin(head.tissue, (Tissue.CSF, Tissue.GREY, Tissue.WHITE, Tissue.DURA))
@@ -28,13 +32,15 @@ def _measure(head: Head) -> dict:
     soft = head.tissue == Tissue.SOFT
     regions = {
         "cranial_cavity": inner,
-        "fat": soft & (head.hu > -200) & (head.hu < -30),
-        "muscle": soft & (head.hu > 0) & (head.hu < 150),
+        "fat": soft & (hu > -200) & (hu < -30),
+        "muscle": soft & (hu > 0) & (hu < 150),
     }
-    row: dict = {name: _percentiles(head.hu[region]) for name, region in regions.items()}
+    row: dict = {"ct": "drawn" if head.hu is None else "measured"}
+    row |= {name: _percentiles(hu[region]) for name, region in regions.items()}
+    row["bone"] = _percentiles(hu[bone]) | {"mean": round(float(hu[bone].mean()), 1)}
     for low, high in zip(_DEPTHS_MM, (*_DEPTHS_MM[1:], np.inf), strict=True):
-        row[f"bone_{low:g}_to_{high:g}_mm_deep"] = _percentiles(head.hu[bone & (depth >= low) & (depth < high)])
-    row["voxel_noise_sd"] = round(_local_deviation(head.hu, inner), 1)
+        row[f"bone_{low:g}_to_{high:g}_mm_deep"] = _percentiles(hu[bone & (depth >= low) & (depth < high)])
+    row["voxel_noise_sd"] = round(_local_deviation(hu, inner), 1)
     return row
 
 

@@ -6,7 +6,17 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.metrics import BODY_HU, BONE_HU
-from training.pairs.head import Head, Tissue, distance_inside, largest_component, line_with_dura, read_canonical
+from decnn.morphology import dilate_by_two
+from training.pairs.head import (
+    Head,
+    Tissue,
+    closed,
+    distance_inside,
+    largest_component,
+    line_with_dura,
+    opened,
+    read_canonical,
+)
 
 NAMES = ("cranium", "unc", "visible_female")
 # Half the width of the widest opening of the cranial cavity (the foramen magnum), mm: what is deeper is inside.
@@ -31,10 +41,7 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
     tissue[near_cavity & (tissue == Tissue.SOFT)] = Tissue.MUCOSA
     inside = _cranial_cavity(bone, body)
     # Spongy bone below the threshold lies in the pores of the closed bone, outside the cranial cavity.
-    closed = sitk.GetArrayFromImage(
-        sitk.BinaryMorphologicalClosing(sitk.GetImageFromArray(bone.astype(np.uint8)), [2, 2, 2], sitk.sitkBall)
-    )
-    pores = (closed > 0) & ~inside & (hu > 0) & (tissue == Tissue.SOFT)
+    pores = closed(bone, 2) & ~inside & (hu > 0) & (tissue == Tissue.SOFT)
     tissue[bone | pores] = Tissue.BONE
     tissue[~body] = Tissue.AIR
     tissue[inside] = _warped_brain(brain, inside)[inside]
@@ -44,15 +51,11 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
 
 def _body(hu: np.ndarray) -> np.ndarray:
     """The head without table and head holder, air cavities included."""
-    solid = sitk.GetImageFromArray((hu > BODY_HU).astype(np.uint8))
-    head = largest_component(sitk.GetArrayFromImage(sitk.BinaryMorphologicalOpening(solid, [3, 3, 3], sitk.sitkBall)))
-    head &= sitk.GetArrayFromImage(solid) > 0
+    solid = hu > BODY_HU
+    head = largest_component(opened(solid, 3))
     # What the opening took off the skin comes back, the holder, which is further away, does not.
-    near = sitk.BinaryDilate(sitk.GetImageFromArray(head.astype(np.uint8)), [2, 2, 2], sitk.sitkBall)
-    head = (sitk.GetArrayFromImage(near) > 0) & (hu > BODY_HU)
-    padded = np.pad(head.astype(np.uint8), 8)
-    closed = sitk.BinaryMorphologicalClosing(sitk.GetImageFromArray(padded), [8, 8, 8], sitk.sitkBall)
-    filled = sitk.GetArrayFromImage(closed)[8:-8, 8:-8, 8:-8]
+    head = dilate_by_two(head) & solid
+    filled = closed(head, 8).astype(np.uint8)
     for plane in filled:
         plane[:] = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(plane)))
     # The closing bridges the grooves of the skin; what it adds there is air outside.

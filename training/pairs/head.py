@@ -83,6 +83,18 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
     return sitk.GetArrayFromImage(components) == 1
 
 
+def opened(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Binary opening by a ball of so many mm: parts that are thinner are gone."""
+    image = sitk.GetImageFromArray(mask.astype(np.uint8))
+    return sitk.GetArrayFromImage(sitk.BinaryMorphologicalOpening(image, [radius] * 3, sitk.sitkBall)) > 0
+
+
+def closed(mask: np.ndarray, radius: int) -> np.ndarray:
+    """Binary closing by a ball of so many mm: gaps that are thinner are filled, also at the border of the array."""
+    image = sitk.GetImageFromArray(mask.astype(np.uint8))
+    return sitk.GetArrayFromImage(sitk.BinaryMorphologicalClosing(image, [radius] * 3, sitk.sitkBall)) > 0
+
+
 def line_with_dura(tissue: np.ndarray) -> None:
     """Turns the outermost 1.5 mm of CSF under the bone into dura, in place: no segmentation has it, T1s show it."""
     tissue[(tissue == Tissue.CSF) & (distance_inside(tissue == Tissue.BONE) > -1.5)] = Tissue.DURA

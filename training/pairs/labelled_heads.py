@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from training.pairs.head import Head, Tissue, distance_inside, line_with_dura, read_canonical
+from training.pairs.head import Head, Tissue, closed, distance_inside, line_with_dura, opened, read_canonical
 
 # label -> tissue, as documented in the sources (../sources.toml)
 _MCX = {0: Tissue.AIR, 1: Tissue.SOFT, 2: Tissue.BONE, 3: Tissue.CSF, 4: Tissue.GREY, 5: Tissue.WHITE, 6: Tissue.CAVITY}
@@ -91,9 +91,8 @@ def _fat(data: Path, name: str) -> np.ndarray:
 
 def _thinner_skull(tissue: np.ndarray, thin: np.ndarray) -> np.ndarray:
     """Bone where both segmentations of colin27 see it, or the thin one does and the other sees no air."""
-    closed = sitk.BinaryMorphologicalClosing(sitk.GetImageFromArray(thin.astype(np.uint8)), [3, 3, 3], sitk.sitkBall)
     bone = tissue == Tissue.BONE
-    agreed = (sitk.GetArrayFromImage(closed) > 0) & bone | thin & (tissue != Tissue.CAVITY) & (tissue != Tissue.AIR)
+    agreed = closed(thin, 3) & bone | thin & (tissue != Tissue.CAVITY) & (tissue != Tissue.AIR)
     brain = -distance_inside(np.isin(tissue, (Tissue.CSF, Tissue.GREY, Tissue.WHITE)))
     tissue = np.where(bone & ~agreed, np.where(brain < 4.0, Tissue.CSF, Tissue.SOFT), tissue).astype(np.uint8)
     tissue[agreed] = Tissue.BONE
@@ -102,16 +101,13 @@ def _thinner_skull(tissue: np.ndarray, thin: np.ndarray) -> np.ndarray:
 
 def _slivers(air: np.ndarray) -> np.ndarray:
     """Air less than some mm wide: a dark line in the T1, which is a table of the skull."""
-    opened = sitk.BinaryMorphologicalOpening(sitk.GetImageFromArray(air.astype(np.uint8)), [2, 2, 2], sitk.sitkBall)
-    return air & (sitk.GetArrayFromImage(opened) == 0)
+    return air & ~opened(air, 2)
 
 
 def _specks(tissue: np.ndarray) -> np.ndarray:
     """Bone in the sulci and the falx: a segmentation's specks, at most some voxels thick, far inside the brain."""
     brain = np.isin(tissue, (Tissue.CSF, Tissue.GREY, Tissue.WHITE))
-    image = sitk.GetImageFromArray(brain.astype(np.uint8))
-    closed = sitk.GetArrayFromImage(sitk.BinaryMorphologicalClosing(image, [4, 4, 4], sitk.sitkBall)) > 0
-    return (tissue == Tissue.BONE) & closed & (distance_inside(tissue != Tissue.AIR) > 18.0)
+    return (tissue == Tissue.BONE) & closed(brain, 4) & (distance_inside(tissue != Tissue.AIR) > 18.0)
 
 
 def _connected_to_border(air: np.ndarray) -> np.ndarray:
