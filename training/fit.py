@@ -23,6 +23,8 @@ LOG_EVERY = 50
 CHECKPOINT_EVERY = 200
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
+# As torch names them: of x86, x86 and ARM.
+_BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 HEADS = (
@@ -46,7 +48,8 @@ class Settings:
     pyramid, dilations, batch_norm, blocks, features: see decnn.network.DECNN. neighbours, depth_channel: see
     decnn.views.view_input. tentative_weight: of each tentative CT's loss, next to the final one's 1. loss: "l2" or
     "l1". views: array axes. average: decay of the averaged weights. pairs: of each kind in the bank. bfloat16: mixed
-    precision. init: SHA-256 of the model whose weights the run started from, "" for none.
+    precision, where the device has instructions for it. init: SHA-256 of the model whose weights the run started from,
+    "" for none.
     """
 
     features: int = 32
@@ -132,6 +135,7 @@ def fit(bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Mo
     )
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     step = _resume(run, settings, network, average, optimizer)
+    mixed = settings.bfloat16 and has_bfloat16(device)
     losses: list[float] = []
     waited, started = 0.0, time.perf_counter()
     while step < settings.steps:
@@ -140,7 +144,7 @@ def fit(bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Mo
         mr, hu, weight = (part.to(device) for part in patches.batch(groups, shares, form, settings.batch, rng))
         waited += time.perf_counter() - before
         optimizer.param_groups[0]["lr"] = _learning_rate(step, settings)
-        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=settings.bfloat16):
+        with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=mixed):
             final, tentative_cts = network(mr.contiguous(memory_format=torch.channels_last))
         loss = _loss(final, tentative_cts, hu, weight, settings)
         optimizer.zero_grad(set_to_none=True)
@@ -156,6 +160,13 @@ def fit(bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Mo
             losses, waited, started = [], 0.0, time.perf_counter()
         if step % CHECKPOINT_EVERY == 0 or step == settings.steps:
             _save(run, settings, step, network, average, optimizer)
+
+
+def has_bfloat16(device: str) -> bool:
+    """Whether the device computes in bfloat16; where it is emulated, a step takes eight times as long as in float32."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return any(torch.cpu.get_capabilities().get(name, False) for name in _BFLOAT16_INSTRUCTIONS)
 
 
 def averaged_network(run: Path, device: str = "cpu") -> tuple[DECNN, Settings, int]:

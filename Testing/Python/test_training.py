@@ -139,6 +139,19 @@ def test_a_run_can_start_from_a_model(bank, tmp_path):
         assert torch.equal(first, second), name
 
 
+def test_mixed_precision_is_for_devices_that_have_it(bank, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "amx_bf16": True})
+    assert fitting.has_bfloat16("cpu")
+    # Emulated, it would take eight times as long: a run that asks for it is then one in float32.
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "avx2": True})
+    weights = []
+    for asked in (True, False):
+        run = tmp_path / str(asked)
+        fit(bank, run, replace(TINY, bfloat16=asked, steps=2))
+        weights.append(averaged_network(run)[0].state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
 def test_each_head_is_scored_by_a_network_that_has_not_seen_it(data, tmp_path):
     settings = replace(TINY, heads=(("cranium", 0.5, False), ("nmd_19y", 0.5, False)), steps=2)
     make_bank(data, tmp_path / "bank", settings.entries(), pairs=1, seed=1, workers=1)
