@@ -62,7 +62,7 @@ class Look:
     blur_mm: float
 
 
-# So that the median HU of bone, mm by mm below its surface, are those of the measured CTs (results/ct_statistics.json).
+# Such that bone is as dense, and its edges are as soft, as in measured CTs (both in results/ct_statistics.json).
 _LOWEST_LOOK = Look(0.8, 1000, 300, 2.0, 0.3, 0.55)
 _HIGHEST_LOOK = Look(1.8, 1500, 1150, 7.0, 1.2, 0.95)
 # The middle of each range: what a head is scored against must not hang on a draw, and the reach of thin bone does.

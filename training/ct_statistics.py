@@ -37,15 +37,18 @@ def _measure(head: Head) -> dict:
     }
     row: dict = {"ct": "drawn" if head.hu is None else "measured"}
     row |= {name: _percentiles(hu[region]) for name, region in regions.items()}
-    row["bone"] = _percentiles(hu[bone]) | {"mean": round(float(hu[bone].mean()), 1)}
+    row["mean_bone"] = round(float(hu[bone].mean()), 1)
     for low, high in zip(_DEPTHS_MM, (*_DEPTHS_MM[1:], np.inf), strict=True):
         row[f"bone_{low:g}_to_{high:g}_mm_deep"] = _percentiles(hu[bone & (depth >= low) & (depth < high)])
     row["voxel_noise_sd"] = round(_local_deviation(hu, inner), 1)
     return row
 
 
-def _percentiles(values: np.ndarray) -> dict[str, float]:
-    numbers = np.percentile(values, _PERCENTILES) if values.size else [float("nan")] * len(_PERCENTILES)
+def _percentiles(values: np.ndarray) -> dict[str, float] | None:
+    """None where there are none: a head may have no bone that thick."""
+    if not values.size:
+        return None
+    numbers = np.percentile(values, _PERCENTILES)
     return {f"p{p}": round(float(n), 1) for p, n in zip(_PERCENTILES, numbers, strict=True)}
 
 
