@@ -35,6 +35,10 @@ def test_the_tables_in_the_texts_are_those_of_the_stored_figures():
     )
     assert table(left_out) in (top / "README.md").read_text()
     assert ablation_table(ablation) in (top / "training/README.md").read_text()
+    for name in ("left_out_ernie", "left_out_ernie_and_nmd"):
+        row = json.loads((RESULTS / f"{name}.json").read_text())["heads"][0]
+        cells = [f"{row[column]:.2f}" for column in ("mae_hu_tight", "bone_dice", "bone_dice_vault")]
+        assert " | ".join([*cells, f"`{name}.json`"]) in (top / "training/README.md").read_text()
 
 
 def test_figures_of_another_model_are_refused(tmp_path):
