@@ -163,7 +163,7 @@ def fit(bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Mo
 
 
 def has_bfloat16(device: str) -> bool:
-    """Whether the device computes in bfloat16; where it is emulated, a step takes eight times as long as in float32."""
+    """Whether the device computes in bfloat16; where it is emulated, a step takes longer than in float32."""
     if device.startswith("cuda"):
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return any(torch.cpu.get_capabilities().get(name, False) for name in _BFLOAT16_INSTRUCTIONS)

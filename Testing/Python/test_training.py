@@ -142,7 +142,7 @@ def test_a_run_can_start_from_a_model(bank, tmp_path):
 def test_mixed_precision_is_for_devices_that_have_it(bank, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "amx_bf16": True})
     assert fitting.has_bfloat16("cpu")
-    # Emulated, it would take eight times as long: a run that asks for it is then one in float32.
+    # Emulated, it would take several times as long: a run that asks for it is then one in float32.
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "avx2": True})
     weights = []
     for asked in (True, False):
