@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from training.acquisition import coil_sensitivity, thick_slices
+from training.acquisition import chemical_shift, coil_sensitivity, random_chemical_shift, thick_slices
 from training.anatomy import draw_hu, vary_skull
 from training.fields import sample_labels
 from training.pairs import ct_heads, labelled_heads
@@ -92,6 +92,28 @@ def test_a_coil_fades_or_brightens_far_from_its_centre():
         assert 0.5 < np.median(factor[100:140]) < 2.0  # 60 to 100 mm below the vertex lies the brain
         necks.append(float(np.median(factor[:20]) / np.median(factor[100:140])))
     assert 0.3 < min(necks) < 0.7 < 1.2 < max(necks) < 2.0
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_chemical_shift_moves_the_fat_along_one_axis_and_nothing_else(axis):
+    water, fat = np.random.default_rng(0).random((20, 24, 28)).astype(np.float32), np.zeros((20, 24, 28), np.float32)
+    fat[8:12, 8:16, 10:16] = 1
+    moved = chemical_shift(water, fat, axis, 2.0) - water
+    assert moved == pytest.approx(np.roll(fat, 2, axis), abs=1e-6)
+    halfway = chemical_shift(water, fat, axis, -0.5) - water
+    assert halfway == pytest.approx((fat + np.roll(fat, -1, axis)) / 2, abs=1e-6)
+
+
+def test_in_two_of_three_fat_is_shifted_either_way_along_any_axis():
+    fat = np.zeros((20, 20, 20), np.float32)
+    fat[8:12, 8:12, 8:12] = 1
+    moves = []
+    for seed in range(60):
+        moved = random_chemical_shift(np.zeros_like(fat), fat, np.random.default_rng(seed))
+        moves.append([float((moved * axis).sum() / fat.sum()) - 9.5 for axis in np.indices(fat.shape)])
+    sizes = np.abs(moves) > 1e-3
+    assert 30 < sizes.any(axis=1).sum() < 50 and sizes.sum(axis=1).max() == 1
+    assert (np.min(moves, axis=0) < -1).all() and (np.max(moves, axis=0) > 1).all() and np.abs(moves).max() <= 2.5
 
 
 @pytest.mark.parametrize("axis", range(3))

@@ -1,0 +1,82 @@
+"""The T1-weighted signal of a head's tissues.
+
+Contrast by tissue: the order of T1 at 1.5 T and 3 T (white > grey > CSF, fat brightest unless suppressed, cortical bone
+without signal).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.fields import smooth_field
+from training.pairs.head import Tissue
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Signal of each tissue, white matter 1.
+
+    Bone has the signal of its marrow from ``marrow_hu`` down, none of it from ``cortical_hu`` up.
+    """
+
+    csf: float
+    grey: float
+    muscle: float
+    fat: float
+    air: float
+    dura: float
+    skin: float
+    vessel: float
+    mucosa: float
+    cortical: float
+    marrow: float
+    marrow_hu: float
+    cortical_hu: float
+
+
+# The middle of each range of random_contrast(), without contrast agent or suppression of fat.
+TYPICAL_CONTRAST = Contrast(0.24, 0.68, 0.57, 1.65, 0.015, 0.55, 1.0, 0.55, 0.62, 0.06, 1.1, 500, 1075)
+
+
+def random_contrast(rng: np.random.Generator) -> Contrast:
+    """Of any sequence: weak or strong T1 weighting, fat bright or suppressed, with or without contrast agent."""
+    weighting = rng.uniform(-0.5, 0.5)  # moves grey matter and CSF together
+    fat = rng.uniform(1.1, 2.2) if rng.random() < 0.6 else rng.uniform(0.25, 0.75)
+    enhanced = rng.random() < 0.25
+    grey = 0.68 - 0.2 * weighting + rng.uniform(-0.05, 0.05)
+    csf = max(0.08, 0.24 - 0.16 * weighting + rng.uniform(-0.06, 0.06))
+    muscle = rng.uniform(0.42, 0.72)
+    air = rng.uniform(0.0, 0.03)
+    # The meninges: as bright as brain, brighter with contrast agent, or too thin to be seen.
+    dura = rng.uniform(0.3, 0.8) * (1.6 if enhanced else 1.0) if rng.random() < 0.7 else csf
+    skin = rng.uniform(0.35, 0.9) * max(fat, 0.7)
+    vessel = rng.uniform(1.2, 2.2) if enhanced else rng.uniform(0.1, 1.0)
+    mucosa = rng.uniform(0.9, 1.5) if enhanced else rng.uniform(0.4, 0.85)
+    cortical = rng.uniform(0.0, 0.12)
+    marrow = fat * rng.uniform(0.4, 0.95)
+    width_hu = 900 - rng.uniform(200, 450)
+    cortical_hu = rng.uniform(900, 1250)
+    marrow_hu = cortical_hu - width_hu
+    return Contrast(csf, grey, muscle, fat, air, dura, skin, vessel, mucosa, cortical, marrow, marrow_hu, cortical_hu)
+
+
+def t1_signal(
+    tissue: np.ndarray, hu: np.ndarray, contrast: Contrast, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Signal of water and of fat [z, y, x], float32; how much of each follows the HU: MR and CT tell one story."""
+    c = contrast
+    table = np.zeros(len(Tissue), np.float32)
+    table[[Tissue.AIR, Tissue.CAVITY]] = c.air
+    table[[Tissue.CSF, Tissue.GREY, Tissue.WHITE]] = c.csf, c.grey, 1.0
+    table[[Tissue.DURA, Tissue.SKIN, Tissue.VESSEL, Tissue.MUCOSA]] = c.dura, c.skin, c.vessel, c.mucosa
+    fat = np.clip((30.0 - hu) / 120.0, 0.0, 1.0)
+    soft = (tissue == Tissue.SOFT) | (tissue == Tissue.MUCOSA) & (fat > 0.5)
+    filled = np.clip((hu + 700.0) / 500.0, 0.0, 1.0)  # air in the voxel gives no signal
+    marrow = np.clip((c.cortical_hu - hu) / (c.cortical_hu - c.marrow_hu), 0.0, 1.0)
+    kinds = [tissue == Tissue.BONE, soft]
+    water = np.select(kinds, [c.cortical * (1.0 - marrow), c.muscle * (1.0 - fat) * filled], table[tissue])
+    oil = np.select(kinds, [c.marrow * marrow, c.fat * fat * filled], 0.0)
+    # Tissue is not uniform: texture grows with the signal.
+    texture = 0.06 * smooth_field(tissue.shape, 6, rng) + 0.05 * smooth_field(tissue.shape, 25, rng)
+    texture = 1.0 + rng.uniform(0.3, 1.2) * texture
+    return (water * texture).astype(np.float32), (oil * texture).astype(np.float32)
