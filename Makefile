@@ -57,7 +57,9 @@ train-full: $(READY)
 	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/fourth" --init "$(RUNS)/third/model" --steps 4000 --learning-rate 0.001 --seed 4
 	$(PY) -m training export --run "$(RUNS)/fourth" --model "$(RUNS)/fourth/model" --version 0
 	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/fifth" --init "$(RUNS)/fourth/model" --steps 1000 --learning-rate 0.0007 --seed 5
-	$(PY) -m training export --run "$(RUNS)/fifth" --model "$(RUNS)/model/decnn-head-t1" --version 0.5.1
+	$(PY) -m training export --run "$(RUNS)/fifth" --model "$(RUNS)/fifth/model" --version 0
+	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/sixth" --init "$(RUNS)/fifth/model" --steps 1900 --learning-rate 0.0015 --seed 6
+	$(PY) -m training export --run "$(RUNS)/sixth" --model "$(RUNS)/model/decnn-head-t1" --version 0.6.0
 
 $(READY): requirements-dev.txt Testing/qt_libraries.py Testing/dicom_judge.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }

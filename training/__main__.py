@@ -26,6 +26,8 @@ from training.findings import calibrate, judge_again
 from training.findings import table as findings_table
 from training.fit import Settings, fit
 from training.preview import draw_preview
+from training.sensitivity import measure_sensitivity
+from training.sensitivity import table as sensitivity_table
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,6 +106,9 @@ def _parser() -> argparse.ArgumentParser:
         "--json", type=Path, help="where to store the figures; the names of the cases' folders are stored with them"
     )
     verb.add_argument("--pictures", type=Path, help="folder for a picture per case: the CT's bone on the MR")
+    verb = verbs.add_parser("sensitivity", parents=[data], help="what fat shift and thick slices cost a model's CT")
+    verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
+    verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("check-findings", help="count false alarms and detections of the findings on an input")
     verb.add_argument("--data", type=Path, help="measure anew, from the folder with the heads (a quarter of an hour)")
     verb.add_argument("--seeds", type=int, default=3, help="simulated images per head and contrast")
@@ -167,6 +172,9 @@ def _run(arguments: argparse.Namespace) -> None:
         model = load_model(arguments.model)
         result = evaluate_pairs(model, arguments.pairs, arguments.pictures, arguments.device)
         _show(result, pairs_table(result), arguments.json)
+    elif arguments.verb == "sensitivity":
+        result = measure_sensitivity(load_model(arguments.model), arguments.data)
+        _show(result, sensitivity_table(result), arguments.json)
     elif arguments.verb == "check-findings":
         if arguments.data is None:
             result = judge_again(json.loads(arguments.json.read_text(encoding="utf-8")))

@@ -15,6 +15,7 @@ from decnn.network import DECNN
 from decnn.views import view_input
 from training import ablate as ablation
 from training import fit as fitting
+from training import sensitivity
 from training.anatomy import VAULT_MM, draw_hu
 from training.bank import Entry, make_bank, open_pairs
 from training.cross_validate import cross_validate
@@ -225,6 +226,17 @@ def test_a_lattice_has_the_values_of_whole_slices(bank):
     assert np.allclose(found.views[0, 0], whole[20::40, 20::40], atol=0.5)
     assert np.array_equal(found.reference, pair.hu[20::40, 20::40, 20::40])
     assert np.array_equal(fused(found.views, "1"), found.views[1])
+
+
+def test_each_acquisition_is_scored_on_the_same_head(data, tiny_model, monkeypatch):
+    monkeypatch.setattr(sensitivity, "LATTICE_MM", 16)
+    model = load_model(tiny_model)
+    result = sensitivity.measure_sensitivity(model, data, ["cranium"])
+    rows = {row["acquisition"]: row for row in result["rows"]}
+    assert rows.keys() == sensitivity.ACQUISITIONS.keys() and result["weights_sha256"] == model.weights_sha256
+    assert len({row["mae_hu"] for row in rows.values()}) == len(rows)
+    text = sensitivity.table(result)
+    assert all(f"| {name} | {row['mae_hu']:.0f} |" in text for name, row in rows.items())
 
 
 def test_what_training_refuses(data, tmp_path):
