@@ -170,7 +170,12 @@ def has_bfloat16(device: str) -> bool:
 
 
 def averaged_network(run: Path, device: str = "cpu") -> tuple[DECNN, Settings, int]:
-    """The averaged network of a run's newest checkpoint, its settings and the number of steps it has seen."""
+    """The averaged network of a run's newest checkpoint, its settings and the number of steps it has seen.
+
+    Raises InputError if there is no checkpoint.
+    """
+    if not (run / CHECKPOINT).is_file():
+        raise InputError(f"The folder {run} holds no checkpoint: give that of a run, and let it train first.")
     checkpoint = torch.load(run / CHECKPOINT, map_location=device, weights_only=True)
     settings = settings_from(checkpoint["settings"])
     network = DECNN(**settings.architecture())

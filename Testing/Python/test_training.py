@@ -244,6 +244,8 @@ def test_what_training_refuses(data, tmp_path):
         read_heads(data, ["ernie"])
     with pytest.raises(InputError, match="Unknown heads"):
         read_heads(data, ["nobody"])
+    with pytest.raises(InputError, match="no checkpoint"):
+        export(tmp_path, tmp_path / "model", "1.0")
     if not torch.cuda.is_available():
         with pytest.raises(SetupError, match="no cuda"):
             fit(bank, tmp_path / "run", TINY, device="cuda")
