@@ -58,7 +58,7 @@ train-full: $(READY)
 	$(PY) -m training export --run "$(RUNS)/fourth" --model "$(RUNS)/fourth/model" --version 0
 	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/fifth" --init "$(RUNS)/fourth/model" --steps 1000 --learning-rate 0.0007 --seed 5
 	$(PY) -m training export --run "$(RUNS)/fifth" --model "$(RUNS)/fifth/model" --version 0
-	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/sixth" --init "$(RUNS)/fifth/model" --steps 1900 --learning-rate 0.0015 --seed 6
+	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/sixth" --init "$(RUNS)/fifth/model" --steps 1500 --learning-rate 0.0015 --seed 6
 	$(PY) -m training export --run "$(RUNS)/sixth" --model "$(RUNS)/model/decnn-head-t1" --version 0.6.0
 
 $(READY): requirements-dev.txt Testing/qt_libraries.py Testing/dicom_judge.py

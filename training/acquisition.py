@@ -12,26 +12,36 @@ from training.fields import gaussian, smooth_field
 _COIL_MM = 130.0
 # Fat resonates 3.5 ppm below water, 220 Hz at 1.5 T and 440 Hz at 3 T: two pixels of a readout of 110, or 220, Hz each.
 _LARGEST_SHIFT_MM = 2.5
+_VOXEL_MM = 0.4  # as the sigma of a Gaussian: water and fat that lie in one voxel cancel
 
 
-def random_chemical_shift(water: np.ndarray, fat: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The signal of water and fat together; in two of three, fat is displaced along an axis."""
-    if rng.random() < 1 / 3:
-        return water + fat
-    return chemical_shift(water, fat, int(rng.integers(3)), rng.uniform(-_LARGEST_SHIFT_MM, _LARGEST_SHIFT_MM))
+def random_echo(water: np.ndarray, fat: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Water and fat together: in two of three, fat is displaced; in every other one, it is out of phase."""
+    axis, shift_mm = int(rng.integers(3)), float(rng.uniform(-_LARGEST_SHIFT_MM, _LARGEST_SHIFT_MM))
+    phase = float(rng.uniform(0.0, np.pi))
+    return echo(water, fat, axis, shift_mm * (rng.random() < 2 / 3), phase * (rng.random() < 1 / 2))
 
 
-def chemical_shift(water: np.ndarray, fat: np.ndarray, axis: int, mm: float) -> np.ndarray:
-    """The signal [z, y, x], float32, of water and fat together, with fat displaced along the readout direction.
+def echo(water: np.ndarray, fat: np.ndarray, axis: int, shift_mm: float, phase: float) -> np.ndarray:
+    """The magnitude [z, y, x], float32, of water and fat together.
 
-    The fat of scalp and marrow then covers bone on one side of the head, and leaves a gap on the other. Sequences made
-    for segmenting the skull avoid that by a high bandwidth or by suppressing fat (Nielsen et al., NeuroImage 174 (2018)
-    587), those of a hospital mostly do not.
+    The fat of scalp and marrow that is displaced covers bone on one side of the head, and leaves a gap on the other.
+    Sequences made for segmenting the skull avoid that by a high bandwidth or by suppressing fat (Nielsen et al.,
+    NeuroImage 174 (2018) 587), those of a hospital mostly do not. In a gradient echo, fat and water get out of phase
+    and in again, at 3 T every 2.3 ms: out of it marrow, which is both, is dark, and so is the edge of fat.
+
+    Args:
+        water, fat: their signals, float32.
+        axis: array axis of the readout, along which fat is displaced.
+        shift_mm: by how much.
+        phase: between fat and water, in rad; 0 is that of a spin echo.
     """
     offset = np.zeros(3)
-    offset[2 - axis] = -mm  # SimpleITK counts x first, and a transform leads from the result to where it is read
-    moved = sitk.Resample(sitk.GetImageFromArray(fat), sitk.TranslationTransform(3, offset))
-    return water + sitk.GetArrayFromImage(moved)
+    offset[2 - axis] = -shift_mm  # SimpleITK counts x first, and a transform leads from the result to where it is read
+    fat = sitk.GetArrayFromImage(sitk.Resample(sitk.GetImageFromArray(fat), sitk.TranslationTransform(3, offset)))
+    if phase == 0.0:
+        return water + fat
+    return np.abs(gaussian(water, _VOXEL_MM) + gaussian(fat, _VOXEL_MM) * np.complex64(np.exp(1j * phase)))
 
 
 def acquire(mr: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -14,9 +14,9 @@ from training.pairs.head import Tissue
 
 @dataclass(frozen=True)
 class Contrast:
-    """Signal of each tissue, white matter 1.
+    """Signal of each tissue, white matter 1; ``marrow_fat``: share of fat in the marrow, the rest is like muscle.
 
-    Bone has the signal of its marrow from ``marrow_hu`` down, none of it from ``cortical_hu`` up.
+    Bone is as full of marrow as it can be from ``marrow_hu`` down, and without any from ``cortical_hu`` up.
     """
 
     csf: float
@@ -29,13 +29,13 @@ class Contrast:
     vessel: float
     mucosa: float
     cortical: float
-    marrow: float
+    marrow_fat: float
     marrow_hu: float
     cortical_hu: float
 
 
 # The middle of each range of random_contrast(), without contrast agent or suppression of fat.
-TYPICAL_CONTRAST = Contrast(0.24, 0.68, 0.57, 1.65, 0.015, 0.55, 1.0, 0.55, 0.62, 0.06, 1.1, 500, 1075)
+TYPICAL_CONTRAST = Contrast(0.24, 0.68, 0.57, 1.65, 0.015, 0.55, 1.0, 0.55, 0.62, 0.06, 0.6, 500, 1075)
 
 
 def random_contrast(rng: np.random.Generator) -> Contrast:
@@ -53,11 +53,12 @@ def random_contrast(rng: np.random.Generator) -> Contrast:
     vessel = rng.uniform(1.2, 2.2) if enhanced else rng.uniform(0.1, 1.0)
     mucosa = rng.uniform(0.9, 1.5) if enhanced else rng.uniform(0.4, 0.85)
     cortical = rng.uniform(0.0, 0.12)
-    marrow = fat * rng.uniform(0.4, 0.95)
+    marrow_fat = rng.uniform(0.3, 0.95)  # red marrow has less than half, yellow nearly all
     width_hu = 900 - rng.uniform(200, 450)
-    cortical_hu = rng.uniform(900, 1250)
-    marrow_hu = cortical_hu - width_hu
-    return Contrast(csf, grey, muscle, fat, air, dura, skin, vessel, mucosa, cortical, marrow, marrow_hu, cortical_hu)
+    end_hu = rng.uniform(900, 1250)
+    return Contrast(
+        csf, grey, muscle, fat, air, dura, skin, vessel, mucosa, cortical, marrow_fat, end_hu - width_hu, end_hu
+    )
 
 
 def t1_signal(
@@ -74,8 +75,9 @@ def t1_signal(
     filled = np.clip((hu + 700.0) / 500.0, 0.0, 1.0)  # air in the voxel gives no signal
     marrow = np.clip((c.cortical_hu - hu) / (c.cortical_hu - c.marrow_hu), 0.0, 1.0)
     kinds = [tissue == Tissue.BONE, soft]
-    water = np.select(kinds, [c.cortical * (1.0 - marrow), c.muscle * (1.0 - fat) * filled], table[tissue])
-    oil = np.select(kinds, [c.marrow * marrow, c.fat * fat * filled], 0.0)
+    bone = c.cortical * (1.0 - marrow) + c.muscle * (1.0 - c.marrow_fat) * marrow
+    water = np.select(kinds, [bone, c.muscle * (1.0 - fat) * filled], table[tissue])
+    oil = np.select(kinds, [c.fat * c.marrow_fat * marrow, c.fat * fat * filled], 0.0)
     # Tissue is not uniform: texture grows with the signal.
     texture = 0.06 * smooth_field(tissue.shape, 6, rng) + 0.05 * smooth_field(tissue.shape, 25, rng)
     texture = 1.0 + rng.uniform(0.3, 1.2) * texture

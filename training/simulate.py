@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import torch
 
 from decnn.intensity import depth_channel, head_mask, normalize
-from training.acquisition import acquire, random_chemical_shift
+from training.acquisition import acquire, random_echo
 from training.anatomy import draw_hu, vary_density, vary_skull
 from training.contrast import random_contrast, t1_signal
 from training.fields import sample, sample_labels
@@ -43,7 +43,7 @@ def simulate(head: Head, rng: np.random.Generator, measured_mr: bool = False, va
         return vary_measured(head.mr / white, hu, head.tissue != Tissue.AIR, rng, vary_anatomy)
     tissue, hu = posed(head, rng, vary_anatomy)
     water, fat = t1_signal(tissue, hu, random_contrast(rng), rng)
-    return as_pair(acquire(random_chemical_shift(water, fat, rng), rng), hu)
+    return as_pair(acquire(random_echo(water, fat, rng), rng), hu)
 
 
 def posed(head: Head, rng: np.random.Generator, vary_anatomy: bool) -> tuple[np.ndarray, np.ndarray]:
