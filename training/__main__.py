@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -128,6 +129,9 @@ def main() -> int:
     except DecnnError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: simulate, fit, cross-validate and ablate go on if given the same command", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -205,4 +209,5 @@ def _show(result: dict, text: str, path: Path | None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a kill, too, ends the workers of simulate
     sys.exit(main())

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,9 @@ def make_bank(data: Path, bank: Path, entries: Sequence[Entry], pairs: int, seed
                 task.result()
                 print(f"\rsimulated {done} of {len(tasks)} pairs", end="", file=sys.stderr, flush=True)
         except BaseException:
+            # Reading the heads alone takes them minutes, and left alone they would outlive this process.
+            for worker in active_children():
+                worker.terminate()
             pool.shutdown(cancel_futures=True)
             raise
     print(file=sys.stderr)

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from decnn.errors import InputError
 from phantom import ct_of, phantom_head
 from test_measured_pairs import write_case
+from training import __main__ as training_main
 from training.__main__ import main
 from training.bank import Entry, add_measured, open_pairs
 from training.card import write_card
@@ -35,6 +36,16 @@ def bank(cases, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bank")
     assert add_measured(folder, f"synthrad:{cases}", variants=2, seed=3) == 2
     return folder
+
+
+def test_an_interrupted_verb_says_how_to_go_on(monkeypatch, capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training_main, "_run", interrupted)
+    monkeypatch.setattr(sys, "argv", ["training", "fetch", "--data", "somewhere"])
+    assert main() == 130
+    assert "same command" in capsys.readouterr().err
 
 
 def test_a_measured_pair_is_varied_and_stays_a_pair(bank):

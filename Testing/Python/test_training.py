@@ -1,8 +1,12 @@
 """training/: a bank of pairs, a network from it, and a model from the network."""
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +68,37 @@ def test_a_pair_that_cannot_be_written_ends_the_bank(data, tmp_path):
     with pytest.raises(import_module("decnn.errors").SetupError, match="A pair cannot be written .* make room"):
         make_bank(data, bank, TINY.entries(), pairs=3, seed=1, workers=1)
     assert sorted(path.name for path in bank.iterdir()) == ["bank.json", TINY.entries()[0].folder]
+
+
+def test_a_kill_ends_the_workers_of_a_bank_at_once(tmp_path):
+    script = tmp_path / "slow.py"
+    script.write_text(
+        "import os, runpy, sys, time\n"
+        "from pathlib import Path\n"
+        "from training import bank\n"
+        "def read_heads(data, names):\n"
+        "    Path(sys.argv[-1], str(os.getpid())).touch()\n"
+        "    time.sleep(100)\n"
+        "bank.read_heads = read_heads\n"
+        "if __name__ == '__main__':\n"
+        "    runpy.run_module('training', run_name='__main__')\n"
+    )
+    bank, verb = tmp_path / "bank", ["simulate", "--workers", "2", "--data", tmp_path, "--bank"]
+    with subprocess.Popen([sys.executable, script, *verb, bank], stderr=subprocess.PIPE, text=True) as child:
+        while len(workers := [path.name for path in bank.glob("[0-9]*")]) < 2:
+            assert child.poll() is None
+            time.sleep(0.1)
+        child.terminate()
+        assert "same command" in child.communicate(timeout=50)[1]
+        assert child.returncode == 130
+    assert not any(_runs(worker) for worker in workers)
+
+
+def _runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_patches_fit_show_one_place_and_are_the_same_every_time(bank):
