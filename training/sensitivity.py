@@ -17,8 +17,8 @@ from training.lattice import predict, scores
 from training.pairs.sources import read_heads
 from training.simulate import as_pair, posed
 
-HEADS = ("unc", "cranium", "visible_female")
-LATTICE_MM = 12
+HEADS = ("cranium", "visible_female")
+LATTICE_MM = 14
 _SCORES = ("mae_hu", "mae_bone_hu", "bone_dice")
 _NOISE, _BLUR_MM = 0.03, 0.5
 # Axis and mm of fat's displacement, its phase, mm from slice to slice (0.8 of it is thickness); several are averaged.

@@ -8,10 +8,12 @@ import pytest
 
 from decnn.catalog import DEFAULT_MODEL, MODELS_FOLDER
 from decnn.errors import InputError
+from decnn.model import load_model
 from training.ablate import table as ablation_table
 from training.card import write_card
 from training.evaluate import table
 from training.fit import Settings
+from training.sensitivity import table as sensitivity_table
 
 RESULTS = Path(__file__).resolve().parents[2] / "training/results"
 
@@ -39,6 +41,18 @@ def test_the_tables_in_the_texts_are_those_of_the_stored_figures():
         row = json.loads((RESULTS / f"{name}.json").read_text())["heads"][0]
         cells = [f"{row[column]:.2f}" for column in ("mae_hu_tight", "bone_dice", "bone_dice_vault")]
         assert " | ".join([*cells, f"`{name}.json`"]) in (top / "training/README.md").read_text()
+
+
+def test_what_the_scan_costs_was_measured_with_the_bundled_model():
+    result = json.loads((RESULTS / "sensitivity.json").read_text())
+    assert result["weights_sha256"] == load_model(DEFAULT_MODEL).weights_sha256
+    top = RESULTS.parents[1]
+    assert sensitivity_table(result) in (top / "training/README.md").read_text()
+    dice = {row["acquisition"]: f"{row['bone_dice']:.2f}" for row in result["rows"]}
+    for text in (top / "README.md", RESULTS / "model_limits.md"):
+        words = text.read_text().split()
+        for acquisition in ("1 mm", "1 mm, fat shifted by 2 mm", "1 mm, fat opposed to water", "axial slices, 7 mm"):
+            assert any(word.strip(",") == dice[acquisition] for word in words), (text.name, acquisition)
 
 
 def test_figures_of_another_model_are_refused(tmp_path):
