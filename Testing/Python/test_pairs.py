@@ -119,8 +119,9 @@ def test_in_two_of_three_fat_is_shifted_either_way_along_any_axis():
     moves = []
     for seed in range(60):
         moved = random_echo(np.zeros_like(fat), fat, np.random.default_rng(seed))
-        moves.append([float((moved * axis).sum() / fat.sum()) - 9.5 for axis in np.indices(fat.shape)])
-    sizes = np.abs(moves) > 0.02  # a blur moves the centre a little, too
+        # Of what is there: a blur loses a little at the borders.
+        moves.append([float((moved * axis).sum() / moved.sum()) - 9.5 for axis in np.indices(fat.shape)])
+    sizes = np.abs(moves) > 1e-3
     assert 30 < sizes.any(axis=1).sum() < 50 and sizes.sum(axis=1).max() == 1
     assert (np.min(moves, axis=0) < -1).all() and (np.max(moves, axis=0) > 1).all() and np.abs(moves).max() <= 2.5
 
