@@ -12,18 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-import torch
 
 from decnn.headchecks import judge
 from decnn.headmeasures import HeadMeasures, measure_head
 from decnn.intensity import head_mask
 from training.acquisition import acquire
-from training.anatomy import draw_hu
-from training.fields import sample, sample_labels, smooth_field
+from training.fields import smooth_field
 from training.pairs.head import Head, Tissue, read_canonical
 from training.pairs.sources import NAMES, read_heads
-from training.simulate import simulate
-from training.warp import random_warp
+from training.simulate import posed, simulate
 
 _MEASURED = ("colin27/t1", "ernie/t1", "unlabelled/otsu_t1", "unlabelled/mni152_t1")
 # Signal of each contrast, white matter 1: ranges for CSF, grey matter, fat, muscle and mucosa. T1 with fat suppression
@@ -174,10 +171,7 @@ def _spoiled(image: sitk.Image, rng: np.random.Generator) -> Iterator[tuple[str,
 
 def _simulated(head: Head, contrast: str, rng: np.random.Generator) -> np.ndarray:
     """Another contrast than T1, warped and acquired as the T1s of ``training.simulate`` are."""
-    hu = head.hu if head.hu is not None else draw_hu(head, rng)
-    grid = random_warp(head.tissue != Tissue.AIR, rng, vary_anatomy=False)
-    hu = sample(torch.from_numpy(hu.astype(np.float32))[None], grid, "bilinear").numpy()[0]
-    tissue = sample_labels(head.tissue, grid)
+    tissue, hu = posed(head, rng, vary_anatomy=False)
     csf, grey, fat, muscle, mucosa = (rng.uniform(*limits) for limits in _CONTRASTS[contrast])
     signal = np.zeros(len(Tissue), np.float32)
     signal[[Tissue.CSF, Tissue.GREY, Tissue.WHITE, Tissue.MUCOSA]] = csf, grey, 1.0, mucosa
