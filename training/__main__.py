@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--runs", type=Path, required=True, help="folder for the runs")
     verb.add_argument("--steps", type=int, default=400)
     verb.add_argument("--seeds", type=int, default=3)
+    verb.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="only these rows of the table")
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("measure-ct", parents=[data], help="HU per tissue and depth in the CTs of real heads")
     verb.add_argument("--json", type=Path, help="where to store the figures")
@@ -162,7 +163,9 @@ def _run(arguments: argparse.Namespace) -> None:
         result = cross_validate(a.data, a.bank, a.runs, _settings(a), a.simulations, a.device, a.heads, a.trunk_steps)
         _show(result, table(result), arguments.json)
     elif arguments.verb == "ablate":
-        result = ablation.ablate(arguments.bank, arguments.runs, arguments.steps, arguments.seeds, arguments.device)
+        result = ablation.ablate(
+            arguments.bank, arguments.runs, arguments.steps, arguments.seeds, arguments.device, arguments.rows
+        )
         _show(result, ablation.table(result), arguments.json)
     elif arguments.verb == "measure-ct":
         result = measure(arguments.data)

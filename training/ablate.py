@@ -6,12 +6,13 @@ batch norm and five neighbouring slices. It is trained without two heads and sco
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from decnn.errors import InputError
 from decnn.network import DECNN
 from training.bank import Entry, open_pairs
 from training.fit import HU_SCALE, Settings, averaged_network, fit
@@ -88,15 +89,32 @@ def features_for(budget: int, settings: Settings) -> int:
     return min(range(4, 129), key=lambda features: abs(parameters(replace(settings, features=features)) - budget))
 
 
-def ablate(bank: Path, runs: Path, steps: int, seeds: int, device: str, tell: Callable[[str], None] = print) -> dict:
-    """Trains and scores every row (runs that are there already are only scored); returns the table."""
+def ablate(
+    bank: Path,
+    runs: Path,
+    steps: int,
+    seeds: int,
+    device: str,
+    names: Sequence[str] = (),
+    tell: Callable[[str], None] = print,
+) -> dict:
+    """Trains and scores the rows that are named, or all (runs that are there already are only scored).
+
+    Returns the table; InputError if there is no row of a name.
+    """
     base = base_settings(steps)
+    chosen = table_rows(base, seeds)
+    if names:
+        known = {row.name: row for row in chosen}
+        if unknown := [name for name in names if name not in known]:
+            raise InputError(f"There is no row '{unknown[0]}' in the ablation: choose from {'; '.join(known)}.")
+        chosen = [known[name] for name in names]
     result: dict = {
         "steps": steps, "patch": base.patch, "batch": base.batch, "lattice_mm": LATTICE_MM,
         "heads": sorted({name for name, _, _ in base.heads}), "held_out": [asdict(entry) for entry in HELD_OUT],
         "rows": [],
     }  # fmt: skip
-    for row in table_rows(base, seeds):
+    for row in chosen:
         settings = replace(base, **row.change)
         per_seed = [
             _score(bank, runs, replace(settings, seed=seed), row.fusion, device) for seed in range(1, row.seeds + 1)
