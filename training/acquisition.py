@@ -48,12 +48,12 @@ def acquire(mr: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What the scanner does: partial volume, slice thickness, ghosts, coil sensitivity, noise, stored grey levels."""
     if rng.random() < 0.1:
         _dental_void(mr, rng)
-    mr = gaussian(mr, rng.uniform(0.3, 0.8))
+    mr = gaussian(mr, rng.uniform(0.3, 1.0))
     mr = mr * coil_sensitivity(mr.shape, rng)
-    if rng.random() < 0.5:
+    if rng.random() < 0.6:
         # Slice by slice, mostly axial: spin echoes of hospitals have 4 to 7 mm from slice to slice, with gaps between.
         spacing = rng.uniform(1.5, 8.0)
-        mr = thick_slices(mr, int(rng.choice(3, p=(0.6, 0.2, 0.2))), spacing, spacing * rng.uniform(0.7, 1.0))
+        mr = thick_slices(mr, int(rng.choice(3, p=(0.7, 0.15, 0.15))), spacing, spacing * rng.uniform(0.7, 1.0))
     if rng.random() < 0.15:
         axis = int(rng.integers(1, 3))
         mr = mr + rng.uniform(0.02, 0.08) * np.roll(

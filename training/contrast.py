@@ -42,7 +42,7 @@ def random_contrast(rng: np.random.Generator) -> Contrast:
     """Of any sequence: weak or strong T1 weighting, fat bright or suppressed, with or without contrast agent."""
     weighting = rng.uniform(-0.5, 0.5)  # moves grey matter and CSF together
     fat = rng.uniform(1.1, 2.2) if rng.random() < 0.6 else rng.uniform(0.25, 0.75)
-    enhanced = rng.random() < 0.25
+    enhanced = rng.random() < 0.4
     grey = 0.68 - 0.2 * weighting + rng.uniform(-0.05, 0.05)
     csf = max(0.08, 0.24 - 0.16 * weighting + rng.uniform(-0.06, 0.06))
     muscle = rng.uniform(0.42, 0.72)
