@@ -1,4 +1,4 @@
-"""The T1-weighted signal of a head's tissues.
+"""The signal of a head's tissues, T1-weighted unless a contrast says otherwise.
 
 Contrast by tissue: the order of T1 at 1.5 T and 3 T (white > grey > CSF, fat brightest unless suppressed, cortical bone
 without signal).
@@ -61,7 +61,7 @@ def random_contrast(rng: np.random.Generator) -> Contrast:
     )
 
 
-def t1_signal(
+def tissue_signal(
     tissue: np.ndarray, hu: np.ndarray, contrast: Contrast, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Signal of water and of fat [z, y, x], float32; how much of each follows the HU: MR and CT tell one story."""

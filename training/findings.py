@@ -7,7 +7,7 @@ spoiled or simulated images says that the check sees what it is made for, not ho
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +16,15 @@ import SimpleITK as sitk
 from decnn.headchecks import judge
 from decnn.headmeasures import HeadMeasures, measure_head
 from decnn.intensity import head_mask
-from training.acquisition import acquire
-from training.fields import smooth_field
+from training.acquisition import acquire, random_echo
+from training.contrast import random_contrast, tissue_signal
 from training.pairs.head import Head, Tissue, read_canonical
 from training.pairs.sources import NAMES, read_heads
 from training.simulate import posed, simulate
 
 _MEASURED = ("colin27/t1", "ernie/t1", "unlabelled/otsu_t1", "unlabelled/mni152_t1")
 # Signal of each contrast, white matter 1: ranges for CSF, grey matter, fat, muscle and mucosa. T1 with fat suppression
-# as in training.simulate; T2, FLAIR and PD by the order of the tissues at 1.5 T and 3 T.
+# as in training.contrast; T2, FLAIR and PD by the order of the tissues at 1.5 T and 3 T.
 _CONTRASTS = {
     "T1 fat-suppressed": ((0.1, 0.35), (0.55, 0.8), (0.1, 0.4), (0.42, 0.72), (0.4, 0.85)),
     "T2": ((2.2, 4.0), (1.2, 1.6), (1.0, 2.5), (0.35, 0.7), (1.5, 3.0)),
@@ -169,20 +169,15 @@ def _spoiled(image: sitk.Image, rng: np.random.Generator) -> Iterator[tuple[str,
         yield f"void of {radius} mm", _with_array(image, np.where(distance < radius, 0.0, array).astype(np.float32))
 
 
-def _simulated(head: Head, contrast: str, rng: np.random.Generator) -> np.ndarray:
+def _simulated(head: Head, kind: str, rng: np.random.Generator) -> np.ndarray:
     """Another contrast than T1, warped and acquired as the T1s of ``training.simulate`` are."""
     tissue, hu = posed(head, rng, vary_anatomy=False)
-    csf, grey, fat, muscle, mucosa = (rng.uniform(*limits) for limits in _CONTRASTS[contrast])
-    signal = np.zeros(len(Tissue), np.float32)
-    signal[[Tissue.CSF, Tissue.GREY, Tissue.WHITE, Tissue.MUCOSA]] = csf, grey, 1.0, mucosa
-    signal[Tissue.SKIN], signal[Tissue.VESSEL] = 0.7 * max(fat, 0.7), rng.uniform(0.1, 0.6)
-    image = signal[tissue]
-    soft = muscle + (fat - muscle) * np.clip((30.0 - hu) / 120.0, 0.0, 1.0)
-    image = np.where(tissue == Tissue.SOFT, soft * np.clip((hu + 700.0) / 500.0, 0.0, 1.0), image)
-    marrow = fat * rng.uniform(0.4, 0.95) * np.clip((1050.0 - hu) / 700.0, 0.0, 1.0)
-    image = np.where(tissue == Tissue.BONE, np.maximum(marrow, 0.05), image)
-    image = image * (1.0 + 0.06 * smooth_field(tissue.shape, 6, rng))
-    return acquire(image.astype(np.float32), rng)
+    names = ("csf", "grey", "fat", "muscle", "mucosa")
+    signals = {name: rng.uniform(*limits) for name, limits in zip(names, _CONTRASTS[kind], strict=True)}
+    contrast = replace(
+        random_contrast(rng), **signals, skin=0.7 * max(signals["fat"], 0.7), vessel=rng.uniform(0.1, 0.6)
+    )
+    return acquire(random_echo(*tissue_signal(tissue, hu, contrast, rng), rng), rng)
 
 
 def _with_array(image: sitk.Image, array: np.ndarray) -> sitk.Image:

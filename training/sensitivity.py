@@ -11,7 +11,7 @@ import numpy as np
 
 from decnn.model import Model
 from training.acquisition import echo, rician_noise, thick_slices
-from training.contrast import TYPICAL_CONTRAST, t1_signal
+from training.contrast import TYPICAL_CONTRAST, tissue_signal
 from training.fields import gaussian
 from training.lattice import predict, scores
 from training.pairs.sources import read_heads
@@ -40,7 +40,7 @@ def measure_sensitivity(model: Model, data: Path, names: Sequence[str] = HEADS) 
     scale_hu = model.spec["output"]["scale_hu"]
     for head in read_heads(data, names):
         tissue, hu = posed(head, np.random.default_rng(0), vary_anatomy=False)
-        water, fat = t1_signal(tissue, hu, TYPICAL_CONTRAST, np.random.default_rng(0))
+        water, fat = tissue_signal(tissue, hu, TYPICAL_CONTRAST, np.random.default_rng(0))
         for acquisition, variants in ACQUISITIONS.items():
             for axis, shift_mm, phase, spacing_mm in variants:
                 mr = gaussian(echo(water, fat, axis, shift_mm, phase), _BLUR_MM)

@@ -13,7 +13,7 @@ import torch
 from decnn.intensity import depth_channel, head_mask, normalize
 from training.acquisition import acquire, random_echo
 from training.anatomy import draw_hu, vary_density, vary_skull
-from training.contrast import random_contrast, t1_signal
+from training.contrast import random_contrast, tissue_signal
 from training.fields import sample, sample_labels
 from training.pairs.head import Head, Tissue
 from training.warp import random_warp
@@ -42,7 +42,7 @@ def simulate(head: Head, rng: np.random.Generator, measured_mr: bool = False, va
         white = np.float32(np.percentile(head.mr[head.tissue == Tissue.WHITE], 50))
         return vary_measured(head.mr / white, hu, head.tissue != Tissue.AIR, rng, vary_anatomy)
     tissue, hu = posed(head, rng, vary_anatomy)
-    water, fat = t1_signal(tissue, hu, random_contrast(rng), rng)
+    water, fat = tissue_signal(tissue, hu, random_contrast(rng), rng)
     return as_pair(acquire(random_echo(water, fat, rng), rng), hu)
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from training import findings
 from training.acquisition import coil_sensitivity, echo, random_echo, thick_slices
 from training.anatomy import draw_hu, vary_skull
 from training.fields import sample_labels
 from training.pairs import ct_heads, labelled_heads
 from training.pairs.head import Tissue, distance_inside
-from training.simulate import simulate
+from training.simulate import posed, simulate
 from training.warp import random_warp
 
 
@@ -75,6 +76,18 @@ def test_a_simulated_pair_shows_one_head(labelled, seed):
     assert np.median(pair.mr[cortical]) < 0.5 * np.median(pair.mr[brain])
     again = simulate(labelled, np.random.default_rng(seed))
     assert np.array_equal(pair.mr, again.mr) and np.array_equal(pair.hu, again.hu)
+
+
+def test_other_contrasts_are_simulated_as_t1_is(labelled):
+    brightness = {}
+    for kind in ("T1 fat-suppressed", "T2"):
+        mr = findings._simulated(labelled, kind, np.random.default_rng(1))
+        tissue, hu = posed(labelled, np.random.default_rng(1), vary_anatomy=False)
+        kinds = {"csf": tissue == Tissue.CSF, "white": tissue == Tissue.WHITE, "cortical": hu > 1100}
+        brightness[kind] = {name: float(np.median(mr[where])) for name, where in kinds.items()}
+    t1, t2 = brightness["T1 fat-suppressed"], brightness["T2"]
+    assert t1["csf"] < 0.7 * t1["white"] and t2["csf"] > 1.3 * t2["white"]
+    assert max(t1["cortical"] / t1["white"], t2["cortical"] / t2["white"]) < 0.5
 
 
 def test_a_measured_t1_moves_with_its_labels(labelled):
