@@ -22,7 +22,7 @@ _TEXT = """# {name} {version}
 | out | HU on the grid of the MR, int16 in [-1024, 3071], -1000 outside the head |
 | architecture | `{architecture}` |
 | weights | {file}, SHA-256 `{sha256}` |
-| training | {steps} steps, {patches} patches of {patch} x {patch} mm, seed {seed} |
+| training | {steps} steps, {patches} patches of {patch} x {patch} mm, seed {seed}{start} |
 | parameters | {parameters} |
 
 ## Data
@@ -106,6 +106,8 @@ def write_card(folder: Path, results: Path, limits: Path) -> Path:
         for name in spec["training"]["heads"]
     )
     training = {key: spec["training"][key] for key in ("steps", "patches", "patch", "seed")}
+    init = spec["training"]["init_sha256"]
+    start = f", going on from weights of SHA-256 `{init}` (training/README.md)" if init else ""
     card = folder / "MODEL_CARD.md"
     card.write_text(
         _TEXT.format(
@@ -117,6 +119,7 @@ def write_card(folder: Path, results: Path, limits: Path) -> Path:
             architecture=json.dumps(spec["architecture"]),
             **spec["weights"],
             **training,
+            start=start,
             heads=heads,
             parameters=f"{sum(p.numel() for p in DECNN(**spec['architecture']).parameters()):,}",
             measured=measured,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from training.bank import Entry, make_bank, open_pairs
 from training.cross_validate import cross_validate
 from training.curve import draw_curve
 from training.evaluate import COLUMNS, evaluate, score_case, table
-from training.export import export
+from training.export import describe, export
 from training.fit import Settings, averaged_network, fit
 from training.lattice import fused, predict
 from training.pairs.head import Tissue
@@ -243,11 +244,20 @@ def test_the_ablation_changes_one_thing_at_a_time_at_equal_size(bank, tmp_path, 
     monkeypatch.setattr(
         ablation, "table_rows", lambda base, seeds: [ablation.Row("base", {}, 2), ablation.Row("axial", {}, 2, "0")]
     )
-    result = ablation.ablate(bank, tmp_path, steps=2, seeds=2, device="cpu", tell=lambda line: None)
+    run = partial(ablation.ablate, bank, tmp_path, steps=2, seeds=2, device="cpu", tell=lambda line: None)
+    result = run()
     mean, axial = result["rows"]
     assert mean["nmd_19y_mae_hu"] != axial["nmd_19y_mae_hu"] and mean["nmd_19y_mae_hu_sd"] > 0
     assert "| base | " in ablation.table(result) and "±" in ablation.table(result)
-    assert ablation.ablate(bank, tmp_path, steps=2, seeds=2, device="cpu", tell=lambda line: None) == result
+    assert run() == result
+    assert run(names=["axial"])["rows"] == [axial]
+    with pytest.raises(InputError, match="no row 'coronal'.*choose from base; axial"):
+        run(names=["axial", "coronal"])
+
+
+def test_a_model_says_what_error_it_was_trained_for():
+    assert describe(Settings()).endswith("Trained for the least squared error.")
+    assert describe(replace(Settings(), loss="l1")).endswith("Trained for the least absolute error.")
 
 
 def test_a_lattice_has_the_values_of_whole_slices(bank):
