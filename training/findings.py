@@ -23,8 +23,9 @@ from training.pairs.sources import NAMES, read_heads
 from training.simulate import posed, simulate
 
 _MEASURED = ("colin27/t1", "ernie/t1", "unlabelled/otsu_t1", "unlabelled/mni152_t1")
-# Signal of each contrast, white matter 1: ranges for CSF, grey matter, fat, muscle and mucosa. T1 with fat suppression
-# as in training.contrast; T2, FLAIR and PD by the order of the tissues at 1.5 T and 3 T.
+# Ranges of these signals in each contrast, white matter 1. T1 with fat suppression as in training.contrast; T2, FLAIR
+# and PD by the order of the tissues at 1.5 T and 3 T.
+_SIGNALS = ("csf", "grey", "fat", "muscle", "mucosa")
 _CONTRASTS = {
     "T1 fat-suppressed": ((0.1, 0.35), (0.55, 0.8), (0.1, 0.4), (0.42, 0.72), (0.4, 0.85)),
     "T2": ((2.2, 4.0), (1.2, 1.6), (1.0, 2.5), (0.35, 0.7), (1.5, 3.0)),
@@ -172,8 +173,7 @@ def _spoiled(image: sitk.Image, rng: np.random.Generator) -> Iterator[tuple[str,
 def _simulated(head: Head, kind: str, rng: np.random.Generator) -> np.ndarray:
     """Another contrast than T1, warped and acquired as the T1s of ``training.simulate`` are."""
     tissue, hu = posed(head, rng, vary_anatomy=False)
-    names = ("csf", "grey", "fat", "muscle", "mucosa")
-    signals = {name: rng.uniform(*limits) for name, limits in zip(names, _CONTRASTS[kind], strict=True)}
+    signals = {name: rng.uniform(*limits) for name, limits in zip(_SIGNALS, _CONTRASTS[kind], strict=True)}
     contrast = replace(
         random_contrast(rng), **signals, skin=0.7 * max(signals["fat"], 0.7), vessel=rng.uniform(0.1, 0.6)
     )
