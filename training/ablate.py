@@ -1,4 +1,4 @@
-"""What helps? The same data and the same budget, one change at a time, several seeds where it decides.
+"""What helps? The same data and the same budget, one change at a time, several seeds.
 
 The base is the paper's network: five plain convolutions, N = 3 embedding blocks, every tentative CT supervised, with
 batch norm and five neighbouring slices. It is trained without two heads and scored on them, on the lattice of
@@ -27,11 +27,10 @@ _SCORES = ("mae_hu", "mae_bone_hu", "bone_dice")
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table. change: settings that differ from the base. seeds: how many runs."""
+    """A line of the table. change: settings that differ from the base."""
 
     name: str
     change: dict
-    seeds: int = 1
     fusion: str = "mean"
 
 
@@ -43,14 +42,14 @@ def base_settings(steps: int) -> Settings:
     ).without("unc").without("ernie")  # fmt: skip
 
 
-def table_rows(base: Settings, seeds: int) -> list[Row]:
-    """All rows. ``seeds`` runs for those that answer whether the embedding helps, one for the others."""
+def table_rows(base: Settings) -> list[Row]:
+    """All rows."""
     budget = parameters(base)
-    rows = [Row(f"N = {base.blocks} (base)", {}, seeds)]
+    rows = [Row(f"N = {base.blocks} (base)", {})]
     for blocks in (0, 1, 2, 4):
         same_size = {"blocks": blocks, "features": features_for(budget, replace(base, blocks=blocks))}
         name = "N = 0 (plain CNN)" if blocks == 0 else f"N = {blocks}"
-        rows.append(Row(f"{name}, F = {same_size['features']}", same_size, seeds))
+        rows.append(Row(f"{name}, F = {same_size['features']}", same_size))
     # Each block adds two convolutions in a row, and sees 4 mm more: is it that, or the embedding, what helps?
     deep: dict = {"blocks": 0, "dilations": _PLAIN + (1,) * (2 * base.blocks)}
     deep["features"] = features_for(budget, replace(base, **deep))
@@ -59,22 +58,22 @@ def table_rows(base: Settings, seeds: int) -> list[Row]:
     pyramid_budget = parameters(replace(base, **pyramid))
     pyramid_alone["features"] = features_for(pyramid_budget, replace(base, **pyramid_alone))
     rows += [
-        Row(f"N = 0, as deep as N = {base.blocks}, F = {deep['features']}", deep, seeds),
-        Row("tentative CTs not supervised", {"tentative_weight": 0.0}, seeds),
-        Row("dilated head (1, 2, 4, 8, 16)", {"dilations": _DILATED}, seeds),
-        Row("pyramid head", pyramid, seeds),
-        Row("pyramid head, no batch norm", pyramid | {"batch_norm": False}, seeds),
-        Row(f"pyramid head, N = 0, F = {pyramid_alone['features']}", pyramid_alone, seeds),
+        Row(f"N = 0, as deep as N = {base.blocks}, F = {deep['features']}", deep),
+        Row("tentative CTs not supervised", {"tentative_weight": 0.0}),
+        Row("dilated head (1, 2, 4, 8, 16)", {"dilations": _DILATED}),
+        Row("pyramid head", pyramid),
+        Row("pyramid head, no batch norm", pyramid | {"batch_norm": False}),
+        Row(f"pyramid head, N = 0, F = {pyramid_alone['features']}", pyramid_alone),
         Row("1 slice", {"neighbours": 1}),
         Row("3 slices", {"neighbours": 3}),
         Row("no depth channel", {"depth_channel": False}),
-        Row("no batch norm", {"batch_norm": False}, seeds),
+        Row("no batch norm", {"batch_norm": False}),
         Row("L1", {"loss": "l1"}),
-        Row("base, axial view only", {}, seeds, "0"),
-        Row("base, coronal view only", {}, seeds, "1"),
-        Row("base, sagittal view only", {}, seeds, "2"),
-        Row("base, median of the views", {}, seeds, "median"),
-        Row("trained on and used in the axial view only", {"views": (0,)}, 1, "0"),
+        Row("base, axial view only", {}, "0"),
+        Row("base, coronal view only", {}, "1"),
+        Row("base, sagittal view only", {}, "2"),
+        Row("base, median of the views", {}, "median"),
+        Row("trained on and used in the axial view only", {"views": (0,)}, "0"),
     ]
     return rows
 
@@ -103,40 +102,40 @@ def ablate(
     Returns the table; InputError if there is no row of a name.
     """
     base = base_settings(steps)
-    chosen = table_rows(base, seeds)
+    chosen = table_rows(base)
     if names:
         known = {row.name: row for row in chosen}
         if unknown := [name for name in names if name not in known]:
             raise InputError(f"There is no row '{unknown[0]}' in the ablation: choose from {'; '.join(known)}.")
         chosen = [known[name] for name in names]
     result: dict = {
-        "steps": steps, "patch": base.patch, "batch": base.batch, "lattice_mm": LATTICE_MM,
+        "steps": steps, "seeds": seeds, "patch": base.patch, "batch": base.batch, "lattice_mm": LATTICE_MM,
         "heads": sorted({name for name, _, _ in base.heads}), "held_out": [asdict(entry) for entry in HELD_OUT],
         "rows": [],
     }  # fmt: skip
     for row in chosen:
         settings = replace(base, **row.change)
         per_seed = [
-            _score(bank, runs, replace(settings, seed=seed), row.fusion, device) for seed in range(1, row.seeds + 1)
+            _score(bank, runs, replace(settings, seed=seed), row.fusion, device) for seed in range(1, seeds + 1)
         ]
-        line: dict = {"row": row.name, "seeds": row.seeds, "parameters": parameters(settings)}
+        line: dict = {"row": row.name, "parameters": parameters(settings)}
         for entry in HELD_OUT:
             for name in _SCORES:
                 values = [found[entry.head][name] for found in per_seed]
                 line[f"{entry.head}_{name}"] = round(float(np.mean(values)), 4)
-                line[f"{entry.head}_{name}_sd"] = round(float(np.std(values, ddof=1)), 4) if row.seeds > 1 else None
+                line[f"{entry.head}_{name}_sd"] = round(float(np.std(values, ddof=1)), 4) if seeds > 1 else None
         result["rows"].append(line)
         tell(json.dumps(line))
     return result
 
 
 def table(result: dict) -> str:
-    """The result as a Markdown table: mean, and standard deviation over the seeds where there are several."""
+    """The result as a Markdown table: mean, and standard deviation over the seeds if there are several."""
     columns = [f"{entry['head']}_{name}" for entry in result["held_out"] for name in _SCORES]
-    lines = ["| " + " | ".join(["row", "parameters", "seeds", *columns]) + " |", "|" + " --- |" * (len(columns) + 3)]
+    lines = ["| " + " | ".join(["row", "parameters", *columns]) + " |", "|" + " --- |" * (len(columns) + 2)]
     for row in result["rows"]:
         cells = [_cell(row[column], row[f"{column}_sd"], 2 if "dice" in column else 0) for column in columns]
-        lines.append("| " + " | ".join([row["row"], f"{row['parameters']:,}", str(row["seeds"]), *cells]) + " |")
+        lines.append("| " + " | ".join([row["row"], f"{row['parameters']:,}", *cells]) + " |")
     return "\n".join(lines)
 
 
