@@ -109,7 +109,7 @@ def ablate(
             raise InputError(f"There is no row '{unknown[0]}' in the ablation: choose from {'; '.join(known)}.")
         chosen = [known[name] for name in names]
     result: dict = {
-        "steps": steps, "seeds": seeds, "patch": base.patch, "batch": base.batch, "lattice_mm": LATTICE_MM,
+        "steps": steps, "patch": base.patch, "batch": base.batch, "lattice_mm": LATTICE_MM,
         "heads": sorted({name for name, _, _ in base.heads}), "held_out": [asdict(entry) for entry in HELD_OUT],
         "rows": [],
     }  # fmt: skip
@@ -118,7 +118,7 @@ def ablate(
         per_seed = [
             _score(bank, runs, replace(settings, seed=seed), row.fusion, device) for seed in range(1, seeds + 1)
         ]
-        line: dict = {"row": row.name, "parameters": parameters(settings)}
+        line: dict = {"row": row.name, "seeds": seeds, "parameters": parameters(settings)}
         for entry in HELD_OUT:
             for name in _SCORES:
                 values = [found[entry.head][name] for found in per_seed]
@@ -132,10 +132,10 @@ def ablate(
 def table(result: dict) -> str:
     """The result as a Markdown table: mean, and standard deviation over the seeds if there are several."""
     columns = [f"{entry['head']}_{name}" for entry in result["held_out"] for name in _SCORES]
-    lines = ["| " + " | ".join(["row", "parameters", *columns]) + " |", "|" + " --- |" * (len(columns) + 2)]
+    lines = ["| " + " | ".join(["row", "parameters", "seeds", *columns]) + " |", "|" + " --- |" * (len(columns) + 3)]
     for row in result["rows"]:
         cells = [_cell(row[column], row[f"{column}_sd"], 2 if "dice" in column else 0) for column in columns]
-        lines.append("| " + " | ".join([row["row"], f"{row['parameters']:,}", *cells]) + " |")
+        lines.append("| " + " | ".join([row["row"], f"{row['parameters']:,}", str(row["seeds"]), *cells]) + " |")
     return "\n".join(lines)
 
 
