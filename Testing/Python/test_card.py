@@ -32,11 +32,11 @@ def test_the_card_is_what_the_stored_figures_make(tmp_path):
 
 def test_the_tables_in_the_texts_are_those_of_the_stored_figures():
     top = RESULTS.parents[1]
-    left_out, ablation = (
-        json.loads((RESULTS / f"{name}.json").read_text()) for name in ("leave_one_head_out", "ablation")
-    )
+    left_out = json.loads((RESULTS / "leave_one_head_out.json").read_text())
     assert table(left_out) in (top / "README.md").read_text()
-    assert ablation_table(ablation) in (top / "training/README.md").read_text()
+    for name in ("ablation", "ablation_again"):
+        ablation = json.loads((RESULTS / f"{name}.json").read_text())
+        assert ablation_table(ablation) in (top / "training/README.md").read_text()
     for name in ("left_out_ernie", "left_out_ernie_and_nmd"):
         row = json.loads((RESULTS / f"{name}.json").read_text())["heads"][0]
         cells = [f"{row[column]:.2f}" for column in ("mae_hu_tight", "bone_dice", "bone_dice_vault")]
