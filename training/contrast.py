@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.fields import smooth_field
+from training.fields import gaussian, smooth_field
 from training.pairs.head import Tissue
 
 
@@ -33,6 +33,10 @@ class Contrast:
     marrow_hu: float
     cortical_hu: float
 
+
+# As the sigma of a Gaussian: so near to its surface, bone of low HU is bone and what lies beside it in one voxel.
+_SURFACE_MM = 0.7
+_SOFT_HU = 40.0
 
 # The middle of each range of random_contrast(), without contrast agent or suppression of fat.
 TYPICAL_CONTRAST = Contrast(0.24, 0.68, 0.57, 1.65, 0.015, 0.55, 1.0, 0.55, 0.62, 0.06, 0.6, 500, 1075)
@@ -64,7 +68,10 @@ def random_contrast(rng: np.random.Generator) -> Contrast:
 def tissue_signal(
     tissue: np.ndarray, hu: np.ndarray, contrast: Contrast, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Signal of water and of fat [z, y, x], float32; how much of each follows the HU: MR and CT tell one story."""
+    """Signal of water and of fat [z, y, x], float32; how much of each follows the HU: MR and CT tell one story.
+
+    Inside of bone low HU are marrow; in its outermost voxels they are its neighbours, brain or scalp or air.
+    """
     c = contrast
     table = np.zeros(len(Tissue), np.float32)
     table[[Tissue.AIR, Tissue.CAVITY]] = c.air
@@ -78,6 +85,13 @@ def tissue_signal(
     bone = c.cortical * (1.0 - marrow) + c.muscle * (1.0 - c.marrow_fat) * marrow
     water = np.select(kinds, [bone, c.muscle * (1.0 - fat) * filled], table[tissue])
     oil = np.select(kinds, [c.fat * c.marrow_fat * marrow, c.fat * fat * filled], 0.0)
+    beside = (tissue != Tissue.BONE).astype(np.float32)
+    near = gaussian(beside, _SURFACE_MM)
+    at_surface = (tissue == Tissue.BONE) * np.clip(near / 0.2, 0.0, 1.0)  # a flat surface's first voxel has 0.24
+    cortical = np.clip((hu - _SOFT_HU) / (c.cortical_hu - _SOFT_HU), 0.0, 1.0)
+    for signal, of_cortical in ((water, c.cortical), (oil, 0.0)):
+        neighbours = gaussian(signal * beside, _SURFACE_MM) / np.maximum(near, 1e-3)
+        signal += at_surface * (of_cortical * cortical + neighbours * (1.0 - cortical) - signal)
     # Tissue is not uniform: texture grows with the signal.
     texture = 0.06 * smooth_field(tissue.shape, 6, rng) + 0.05 * smooth_field(tissue.shape, 25, rng)
     texture = 1.0 + rng.uniform(0.3, 1.2) * texture

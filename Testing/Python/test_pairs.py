@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from training import findings
 from training.acquisition import coil_sensitivity, echo, random_echo, thick_slices
 from training.anatomy import draw_hu, vary_skull
+from training.contrast import TYPICAL_CONTRAST, tissue_signal
 from training.fields import sample_labels
 from training.pairs import ct_heads, labelled_heads
 from training.pairs.head import Tissue, distance_inside
@@ -96,6 +97,30 @@ def test_a_measured_t1_moves_with_its_labels(labelled):
     assert np.median(pair.mr[pair.hu > 900]) < 0.5 * np.median(pair.mr[(pair.hu > 20) & (pair.depth > 0.6)])
     with pytest.raises(ValueError, match="no measured T1"):
         simulate(labelled, np.random.default_rng(5), measured_mr=True)
+
+
+def _wall(beside, hu_of_bone):
+    """Signal (water and fat) along a line through grey matter, a flat bone of these HU, and ``beside``."""
+    tissue = np.full((30, 12, 12), Tissue.GREY, np.uint8)
+    end = 10 + len(hu_of_bone)
+    tissue[10:end], tissue[end:] = Tissue.BONE, beside
+    hu = np.full(tissue.shape, -1000.0 if beside == Tissue.CAVITY else 40.0, np.float32)
+    hu[10:end] = np.array(hu_of_bone, np.float32)[:, None, None]
+    hu[:10] = 38.0
+    return np.sum(tissue_signal(tissue, hu, TYPICAL_CONTRAST, np.random.default_rng(0)), axis=0).mean(axis=(1, 2))
+
+
+def test_the_edge_of_bone_is_partly_its_neighbour_and_not_marrow():
+    table = [480, 1200, 1200]
+    inside_out = _wall(Tissue.SOFT, [*table, 500, 450, 500, *reversed(table)])
+    grey, outer, inner, marrow, soft = inside_out[8], inside_out[10], inside_out[11:13], inside_out[14], inside_out[21]
+    assert max(inner) < 0.15 < outer < 0.8 * grey and outer < soft
+    assert inside_out[18] < 0.8 * soft
+    assert marrow > 0.9  # low HU inside of bone
+    # Beside air there is nothing to be seen, and a wall of one voxel is as faint as its HU are low.
+    assert _wall(Tissue.CAVITY, [1200, 1200, 480])[12] < 0.1
+    thin, thinner = (_wall(Tissue.SOFT, [hu])[10] for hu in (700, 350))
+    assert 0.1 < thin < thinner < 0.7
 
 
 def test_a_coil_fades_or_brightens_far_from_its_centre():
