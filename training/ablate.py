@@ -63,6 +63,7 @@ def table_rows(base: Settings) -> list[Row]:
         Row("dilated head (1, 2, 4, 8, 16)", {"dilations": _DILATED}),
         Row("pyramid head", pyramid),
         Row("pyramid head, no batch norm", pyramid | {"batch_norm": False}),
+        Row("pyramid head, bone counts twice", pyramid | {"bone_weight": 1.0}),
         Row(f"pyramid head, N = 0, F = {pyramid_alone['features']}", pyramid_alone),
         Row("1 slice", {"neighbours": 1}),
         Row("3 slices", {"neighbours": 3}),

@@ -21,6 +21,8 @@ from training.bank import Entry, open_pairs
 HU_SCALE = 1000.0
 LOG_EVERY = 50
 CHECKPOINT_EVERY = 200
+# Where bone_weight begins and where it counts in full: bone's edges are in between, by partial volume.
+_BONE_FROM_HU, _BONE_HU = 100.0, 300.0
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 # As torch names them: of x86, x86 and ARM.
@@ -47,9 +49,9 @@ class Settings:
 
     pyramid, dilations, batch_norm, blocks, features: see decnn.network.DECNN. neighbours, depth_channel: see
     decnn.views.view_input. tentative_weight: of each tentative CT's loss, next to the final one's 1. loss: "l2" or
-    "l1". views: array axes. average: decay of the averaged weights. pairs: of each kind in the bank. bfloat16: mixed
-    precision, where the device has instructions for it. init: SHA-256 of the model whose weights the run started from,
-    "" for none.
+    "l1". bone_weight: by how much more bone counts in the loss than other tissue (1: twice as much). views: array axes.
+    average: decay of the averaged weights. pairs: of each kind in the bank. bfloat16: mixed precision, where the device
+    has instructions for it. init: SHA-256 of the model whose weights the run started from, "" for none.
     """
 
     features: int = 32
@@ -62,6 +64,7 @@ class Settings:
     views: tuple[int, ...] = (0, 1, 2)
     tentative_weight: float = 0.5
     loss: str = "l2"
+    bone_weight: float = 0.0
     bfloat16: bool = True
     patch: int = 128
     batch: int = 8
@@ -202,6 +205,7 @@ def _loss(
 ) -> torch.Tensor:
     """Error of the final CT and, with ``tentative_weight`` each, of every tentative CT."""
     target = hu / HU_SCALE
+    weight = weight * (1.0 + settings.bone_weight * ((hu - _BONE_FROM_HU) / (_BONE_HU - _BONE_FROM_HU)).clamp(0.0, 1.0))
     share = weight / weight.sum()
     total = torch.zeros((), device=hu.device)
     for ct, factor in ((final, 1.0), *((ct, settings.tentative_weight) for ct in tentative_cts)):

@@ -256,6 +256,20 @@ def test_the_ablation_changes_one_thing_at_a_time_at_equal_size(bank, tmp_path, 
 def test_a_model_says_what_error_it_was_trained_for():
     assert describe(Settings()).endswith("Trained for the least squared error.")
     assert describe(replace(Settings(), loss="l1")).endswith("Trained for the least absolute error.")
+    assert describe(replace(Settings(), bone_weight=1.0)).endswith("squared error, in which bone counts 2 times.")
+
+
+def test_bone_counts_more_in_the_loss_and_its_edges_half_of_that():
+    hu = torch.tensor([[[[0.0, 200.0, 300.0, 1500.0, -1000.0]]]])
+    weight = torch.tensor([[[[1.0, 1.0, 1.0, 1.0, 0.0]]]])  # the last pixel is no part of the image
+    for settings, shares in (
+        (Settings(), (0.25, 0.25, 0.25, 0.25, 0.0)),
+        (replace(Settings(), bone_weight=1.0), (1.0 / 6.5, 1.5 / 6.5, 2.0 / 6.5, 2.0 / 6.5, 0.0)),
+    ):
+        for wrong, share in enumerate(shares):
+            final = hu / fitting.HU_SCALE
+            final[..., wrong] += 2.0
+            assert fitting._loss(final, [], hu, weight, settings).item() == pytest.approx(4.0 * share)
 
 
 def test_a_lattice_has_the_values_of_whole_slices(bank):
