@@ -61,7 +61,9 @@ train-full: $(READY)
 	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/sixth" --init "$(RUNS)/fifth/model" --steps 1500 --learning-rate 0.0015 --seed 6
 	$(PY) -m training export --run "$(RUNS)/sixth" --model "$(RUNS)/sixth/model" --version 0
 	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/seventh" --init "$(RUNS)/sixth/model" --steps 4400 --learning-rate 0.0015 --seed 7
-	$(PY) -m training export --run "$(RUNS)/seventh" --model "$(RUNS)/model/decnn-head-t1" --version 0.7.0
+	$(PY) -m training export --run "$(RUNS)/seventh" --model "$(RUNS)/seventh/model" --version 0
+	$(PY) -m training fit --bank "$(RUNS)/bank" --run "$(RUNS)/eighth" --init "$(RUNS)/seventh/model" --steps 3100 --learning-rate 0.0015 --seed 8 --bone-weight 1
+	$(PY) -m training export --run "$(RUNS)/eighth" --model "$(RUNS)/model/decnn-head-t1" --version 0.8.0
 
 $(READY): requirements-dev.txt Testing/qt_libraries.py Testing/dicom_judge.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }

@@ -34,7 +34,7 @@ def test_the_tables_in_the_texts_are_those_of_the_stored_figures():
     top = RESULTS.parents[1]
     left_out = json.loads((RESULTS / "leave_one_head_out.json").read_text())
     assert table(left_out) in (top / "README.md").read_text()
-    for name in ("ablation", "ablation_again"):
+    for name in ("ablation", "ablation_again", "ablation_bone"):
         ablation = json.loads((RESULTS / f"{name}.json").read_text())
         assert ablation_table(ablation) in (top / "training/README.md").read_text()
     for name in ("left_out_ernie", "left_out_ernie_and_nmd"):
