@@ -40,10 +40,13 @@ def _parser() -> argparse.ArgumentParser:
     bank.add_argument("--bank", type=Path, required=True, help="folder of the simulated pairs")
     device = argparse.ArgumentParser(add_help=False)
     device.add_argument("--device", default="cpu", help="cpu, or a CUDA device")
+    ahead = argparse.ArgumentParser(add_help=False)
+    ahead.add_argument("--workers", type=int, default=0, help="processes that make batches ahead, so a GPU is not idle")
     settings = argparse.ArgumentParser(add_help=False)
     for setting in fields(Settings):
         if setting.type in (int, float):
             settings.add_argument("--" + setting.name.replace("_", "-"), type=setting.type, default=setting.default)
+    settings.add_argument("--loss", choices=("l2", "l1"), default=Settings().loss, help="squared or absolute error")
 
     verb = verbs.add_parser("fetch", help="download, convert and check the files of sources.toml")
     verb.add_argument("--data", type=Path, required=True, help="folder to put them into")
@@ -61,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--pairs", type=int, default=2, help="of each head and kind of T1")
     verb.add_argument("--png", type=Path, required=True)
     verb = verbs.add_parser(
-        "fit", parents=[bank, settings, device], help="train a network; goes on where an interrupted run stopped"
+        "fit", parents=[bank, settings, device, ahead], help="train a network; goes on where an interrupted run stopped"
     )
     verb.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
     verb.add_argument("--hold-out", nargs="*", default=[], metavar="HEAD", help="heads to leave out, to be scored on")
@@ -73,13 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--log", type=Path, nargs="+", required=True, help="its log, after those of what it started from")
     verb.add_argument("--png", type=Path, required=True)
     verb = verbs.add_parser(
-        "cross-validate", parents=[data, bank, settings, device], help="leave each head out once; print the table"
+        "cross-validate",
+        parents=[data, bank, settings, device, ahead],
+        help="leave each head out once; print the table",
     )
     verb.add_argument("--runs", type=Path, required=True, help="folder for the runs")
     verb.add_argument("--heads", nargs="*", default=[], help="heads to leave out; all if none is named")
-    verb.add_argument(
-        "--trunk-steps", type=int, default=0, help="first steps that the runs share, on heads none of them leaves out"
-    )
     verb.add_argument(
         "--simulations", type=int, default=SIMULATIONS, help="T1s simulated of each head without a measured one"
     )
@@ -155,12 +157,12 @@ def _run(arguments: argparse.Namespace) -> None:
             settings = settings.without(head)
         if arguments.measured:
             settings = settings.with_measured(arguments.measured[0], _share(arguments.measured[1]))
-        fit(arguments.bank, arguments.run, settings, arguments.device, init)
+        fit(arguments.bank, arguments.run, settings, arguments.device, init, arguments.workers)
     elif arguments.verb == "curve":
         draw_curve(arguments.log, arguments.png)
     elif arguments.verb == "cross-validate":
         a = arguments
-        result = cross_validate(a.data, a.bank, a.runs, _settings(a), a.simulations, a.device, a.heads, a.trunk_steps)
+        result = cross_validate(a.data, a.bank, a.runs, _settings(a), a.simulations, a.device, a.heads, a.workers)
         _show(result, table(result), arguments.json)
     elif arguments.verb == "ablate":
         result = ablation.ablate(
@@ -193,7 +195,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    return Settings(**{s.name: getattr(arguments, s.name) for s in fields(Settings) if s.type in (int, float)})
+    numbers = {s.name: getattr(arguments, s.name) for s in fields(Settings) if s.type in (int, float)}
+    return Settings(**numbers, loss=arguments.loss)
 
 
 def _share(text: str) -> float:

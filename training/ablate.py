@@ -38,7 +38,8 @@ def base_settings(steps: int) -> Settings:
     """The settings that every row starts from."""
     return replace(
         Settings(),
-        dilations=_PLAIN, pyramid=(), patch=64, batch=16, steps=steps, warm_up=30, average=0.98, pairs=4,
+        dilations=_PLAIN, pyramid=(), loss="l2", bone_weight=0.0,
+        patch=64, batch=16, steps=steps, warm_up=30, average=0.98, pairs=4,
     ).without("unc").without("ernie")  # fmt: skip
 
 
@@ -64,6 +65,7 @@ def table_rows(base: Settings) -> list[Row]:
         Row("pyramid head", pyramid),
         Row("pyramid head, no batch norm", pyramid | {"batch_norm": False}),
         Row("pyramid head, bone counts twice", pyramid | {"bone_weight": 1.0}),
+        Row("pyramid head, bone counts twice, L1", pyramid | {"bone_weight": 1.0, "loss": "l1"}),
         Row(f"pyramid head, N = 0, F = {pyramid_alone['features']}", pyramid_alone),
         Row("1 slice", {"neighbours": 1}),
         Row("3 slices", {"neighbours": 3}),

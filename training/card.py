@@ -59,14 +59,13 @@ Research on MR-only workflows, and review beside the MR. Not for treatment witho
 _OF_THIS_MODEL = "Measured on heads that the model has not been trained on, by `python -m training evaluate`"
 _OF_ITS_KIND = (
     "Not of these very weights, which have seen all heads, but of networks of this architecture, each trained, "
-    "for {steps} steps of {batch} patches of {patch} x {patch} mm{trunk}, without the head that they are scored on, by "
+    "for {steps} steps of {batch} patches of {patch} x {patch} mm, without the head that they are scored on, by "
     "`python -m training cross-validate`"
 )
 _MEASURED = {
     "synthrad": "measured T1 and CT of SynthRAD2023, Task 1, brain. Terms: CC BY-NC 4.0, non-commercial",
     "folder": "measured T1 and CT of your own. Terms: yours to state",
 }
-_TRUNK = " (the first {trunk_steps} of them on half of the heads, and shared by the networks that leave out the others)"
 
 
 def write_card(folder: Path, results: Path, limits: Path) -> Path:
@@ -86,12 +85,10 @@ def write_card(folder: Path, results: Path, limits: Path) -> Path:
     measured = _OF_THIS_MODEL
     if "settings" in figures:
         settings = settings_from(json.dumps(figures["settings"]))
-        trunk_steps = figures["trunk_steps"]
         measured = _OF_ITS_KIND.format(
-            steps=trunk_steps + settings.steps,
+            steps=settings.steps,
             batch=settings.batch,
             patch=settings.patch,
-            trunk=_TRUNK.format(trunk_steps=trunk_steps) if trunk_steps else "",
         )
         belongs = settings.architecture() == spec["architecture"]
     else:

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from decnn.model import Model, load_model
+from decnn.model import load_model
 from training.evaluate import BONE_COLUMNS, COLUMNS, evaluate, over_defined
 from training.export import export
 from training.fit import Settings, fit
@@ -19,7 +19,7 @@ def cross_validate(
     simulations: int,
     device: str,
     heads: Sequence[str] = (),
-    trunk_steps: int = 0,
+    workers: int = 0,
 ) -> dict:
     """Trains, or goes on with, one run a head in ``runs``, and scores each on its head through the engine.
 
@@ -30,13 +30,12 @@ def cross_validate(
 
     Args:
         heads: those to leave out, one after the other; all if empty.
-        trunk_steps: if not 0, each run goes on from a trunk that has not seen its head: one of two networks, trained
-            for so many steps on every other head. Seven runs share their first steps so, and each is longer for it.
+        workers: see ``training.fit.fit``.
 
     Returns:
         Rows as those of ``evaluate`` and their mean, with the settings.
     """
-    key = json.dumps([asdict(settings), simulations, trunk_steps])
+    key = json.dumps([asdict(settings), simulations])
     rows = []
     for head in heads or _names(settings):
         run = runs / head
@@ -44,9 +43,7 @@ def cross_validate(
         if scored.is_file() and (stored := json.loads(scored.read_text(encoding="utf-8")))["settings"] == key:
             rows.append(stored["row"])
             continue
-        trunk = _trunk_without(head, bank, runs, replace(settings, steps=trunk_steps), device) if trunk_steps else None
-        fold = replace(settings.without(head), init=trunk.weights_sha256 if trunk else "")
-        fit(bank, run, fold, device, trunk)
+        fit(bank, run, settings.without(head), device, workers=workers)
         model = load_model(export(run, run / "model", "0"))
         row = evaluate(model, data, [head], simulations, runs / "pictures")["heads"][0]
         scored.write_text(json.dumps({"settings": key, "row": row}) + "\n", encoding="utf-8")
@@ -54,19 +51,7 @@ def cross_validate(
         print(json.dumps(row), flush=True)
     mean: dict = {"head": "mean", "mr": "", "reference": ""}
     mean |= {column: over_defined([row[column] for row in rows]) for column in (*COLUMNS, *BONE_COLUMNS)}
-    return {
-        "settings": asdict(settings), "trunk_steps": trunk_steps, "simulations": simulations, "heads": [*rows, mean]
-    }  # fmt: skip
-
-
-def _trunk_without(head: str, bank: Path, runs: Path, settings: Settings, device: str) -> Model:
-    """A network trained on the half of the heads that ``head`` does not belong to."""
-    names = _names(settings)
-    first = 1 - names.index(head) % 2
-    run = runs / f"trunk-{first + 1}"
-    heads = tuple(entry for entry in settings.heads if entry[0] in names[first::2])
-    fit(bank, run, replace(settings, heads=heads), device)
-    return load_model(export(run, run / "model", "0"))
+    return {"settings": asdict(settings), "simulations": simulations, "heads": [*rows, mean]}
 
 
 def _names(settings: Settings) -> list[str]:

@@ -29,7 +29,7 @@ def draw_curve(logs: Sequence[Path], png: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(7, 4))
     axes.semilogy(list(losses), list(losses.values()))
     axes.set_xlabel("step")
-    axes.set_ylabel("loss: final and tentative CTs, (1000 HU)²")
+    axes.set_ylabel("loss: final and tentative CTs")
     axes.grid(which="both", alpha=0.3)
     figure.tight_layout()
     png.parent.mkdir(parents=True, exist_ok=True)

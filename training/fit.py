@@ -6,17 +6,20 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from decnn.errors import InputError, SetupError
 from decnn.model import Model
 from decnn.network import DECNN
 from training import patches
 from training.bank import Entry, open_pairs
+from training.simulate import Pair
 
 HU_SCALE = 1000.0
 LOG_EVERY = 50
@@ -63,16 +66,16 @@ class Settings:
     depth_channel: bool = True
     views: tuple[int, ...] = (0, 1, 2)
     tentative_weight: float = 0.5
-    loss: str = "l2"
-    bone_weight: float = 0.0
+    loss: str = "l1"
+    bone_weight: float = 1.0
     bfloat16: bool = True
     patch: int = 128
     batch: int = 8
-    steps: int = 6000
+    steps: int = 10500
     learning_rate: float = 2e-3
     warm_up: int = 100
     average: float = 0.995
-    pairs: int = 12
+    pairs: int = 20
     seed: int = 1
     init: str = ""
     heads: tuple[tuple[str, float, bool], ...] = HEADS
@@ -108,7 +111,27 @@ class Settings:
         return replace(self, heads=heads)
 
 
-def fit(bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Model | None = None) -> None:
+class _Batches(Dataset):
+    """The batch of each step, which depends on bank, settings and step alone: workers may make them ahead."""
+
+    def __init__(self, bank: Path, settings: Settings) -> None:
+        self.bank, self.settings = bank, settings
+
+    @cached_property
+    def groups(self) -> list[list[Pair]]:
+        """Opened by the process that needs them: a memory map that is sent to a worker would be read whole."""
+        return [open_pairs(self.bank, entry, self.settings.pairs) for entry in self.settings.entries()]
+
+    def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        s = self.settings
+        form = patches.PatchForm(s.patch, s.neighbours, s.depth_channel, s.views)
+        rng = np.random.default_rng([s.seed, 1, step])
+        return patches.batch(self.groups, [share for _, share, _ in s.heads], form, s.batch, rng)
+
+
+def fit(
+    bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Model | None = None, workers: int = 0
+) -> None:
     """Trains until ``settings.steps``; leaves checkpoint.pt and log.jsonl in the folder ``run``, and resumes from them.
 
     Args:
@@ -117,6 +140,7 @@ def fit(bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Mo
         settings: see Settings.
         device: "cpu" or a CUDA device.
         init: a model of the same architecture to start from, whose SHA-256 is ``settings.init``.
+        workers: processes that make batches ahead, which a GPU would otherwise wait for; the batches are the same.
 
     Raises:
         InputError: the bank lacks pairs, or ``run`` holds a run with other settings.
@@ -124,9 +148,8 @@ def fit(bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Mo
     """
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise SetupError(f"There is no {device} on this machine: use --device cpu.")
-    groups = [open_pairs(bank, entry, settings.pairs) for entry in settings.entries()]
-    shares = [share for _, share, _ in settings.heads]
-    form = patches.PatchForm(settings.patch, settings.neighbours, settings.depth_channel, settings.views)
+    for entry in settings.entries():
+        open_pairs(bank, entry, settings.pairs)  # what is missing is said before anything is written
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     network = DECNN(**settings.architecture())
@@ -139,12 +162,14 @@ def fit(bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Mo
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     step = _resume(run, settings, network, average, optimizer)
     mixed = settings.bfloat16 and has_bfloat16(device)
-    losses: list[float] = []
+    batches = iter(
+        DataLoader(_Batches(bank, settings), batch_size=None, sampler=range(step, settings.steps), num_workers=workers)
+    )
+    losses: list[torch.Tensor] = []
     waited, started = 0.0, time.perf_counter()
     while step < settings.steps:
         before = time.perf_counter()
-        rng = np.random.default_rng([settings.seed, 1, step])
-        mr, hu, weight = (part.to(device) for part in patches.batch(groups, shares, form, settings.batch, rng))
+        mr, hu, weight = (part.to(device) for part in next(batches))
         waited += time.perf_counter() - before
         optimizer.param_groups[0]["lr"] = _learning_rate(step, settings)
         with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=mixed):
@@ -154,12 +179,12 @@ def fit(bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Mo
         loss.backward()
         optimizer.step()
         average.update_parameters(network)
-        losses.append(float(loss.detach()))
+        losses.append(loss.detach())
         step += 1
         _show_progress(step, settings.steps, (time.perf_counter() - started) / len(losses))
         if step % LOG_EVERY == 0 or step == settings.steps:
             seconds = time.perf_counter() - started
-            _log(run, step, losses, optimizer.param_groups[0]["lr"], seconds, waited)
+            _log(run, step, torch.stack(losses).tolist(), optimizer.param_groups[0]["lr"], seconds, waited)
             losses, waited, started = [], 0.0, time.perf_counter()
         if step % CHECKPOINT_EVERY == 0 or step == settings.steps:
             _save(run, settings, step, network, average, optimizer)
@@ -227,7 +252,7 @@ def _resume(
     path = run / CHECKPOINT
     if not path.is_file():
         return 0
-    checkpoint = torch.load(path, weights_only=True)
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)  # a run may go on on another device
     stored = settings_from(checkpoint["settings"])
     # A run may be made longer or shorter; anything else would be another run.
     if asdict(stored) | {"steps": 0} != asdict(settings) | {"steps": 0}:

@@ -165,6 +165,13 @@ def test_the_bone_of_a_drawn_ct_is_scored_by_its_hu_and_by_its_labels(labelled):
     assert row["bone_dice_labels"] is None and row["bone_dice_vault"] < row["bone_dice"] < 0.9
 
 
+def test_batches_made_ahead_are_the_same(bank, tmp_path):
+    for workers in (0, 2):
+        fit(bank, tmp_path / str(workers), TINY, workers=workers)
+    first, second = (averaged_network(tmp_path / str(workers))[0].state_dict() for workers in (0, 2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_a_run_can_start_from_a_model(bank, tmp_path):
     fit(bank, tmp_path / "first", TINY)
     model = load_model(export(tmp_path / "first", tmp_path / "model", "1.0"))
@@ -205,20 +212,6 @@ def test_each_head_is_scored_by_a_network_that_has_not_seen_it(data, tmp_path):
     assert (tmp_path / "runs/pictures/nmd_19y.png").stat().st_size > 10_000
 
 
-def test_folds_share_a_trunk_that_has_not_seen_their_head(data, tmp_path):
-    heads = (("cranium", 0.4, False), ("nmd_19y", 0.3, False), ("nmd_40y", 0.3, False))
-    settings = replace(TINY, heads=heads, steps=1)
-    make_bank(data, tmp_path / "bank", settings.entries(), pairs=1, seed=1, workers=1)
-    runs = tmp_path / "runs"
-    result = cross_validate(data, tmp_path / "bank", runs, settings, 1, "cpu", trunk_steps=2)
-    assert result["trunk_steps"] == 2
-    trunks = [load_model(str(runs / f"trunk-{number}/model")) for number in (1, 2)]
-    assert [trunk.spec["training"]["heads"] for trunk in trunks] == [["cranium", "nmd_40y"], ["nmd_19y"]]
-    for head, trunk in (("cranium", 1), ("nmd_19y", 0), ("nmd_40y", 1)):
-        _, fold, steps = averaged_network(runs / head)
-        assert (fold.init, steps) == (trunks[trunk].weights_sha256, 1)
-
-
 def test_pairs_are_drawn_to_be_looked_at(bank, tmp_path):
     draw_preview(bank, TINY.entries(), 1, tmp_path / "sheets/preview.png")
     picture = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "sheets/preview.png")))
@@ -254,22 +247,21 @@ def test_the_ablation_changes_one_thing_at_a_time_at_equal_size(bank, tmp_path, 
 
 
 def test_a_model_says_what_error_it_was_trained_for():
-    assert describe(Settings()).endswith("Trained for the least squared error.")
-    assert describe(replace(Settings(), loss="l1")).endswith("Trained for the least absolute error.")
-    assert describe(replace(Settings(), bone_weight=1.0)).endswith("squared error, in which bone counts 2 times.")
+    assert describe(Settings()).endswith("Trained for the least absolute error, in which bone counts 2 times.")
+    assert describe(replace(Settings(), loss="l2", bone_weight=0.0)).endswith("Trained for the least squared error.")
 
 
 def test_bone_counts_more_in_the_loss_and_its_edges_half_of_that():
     hu = torch.tensor([[[[0.0, 200.0, 300.0, 1500.0, -1000.0]]]])
     weight = torch.tensor([[[[1.0, 1.0, 1.0, 1.0, 0.0]]]])  # the last pixel is no part of the image
-    for settings, shares in (
-        (Settings(), (0.25, 0.25, 0.25, 0.25, 0.0)),
-        (replace(Settings(), bone_weight=1.0), (1.0 / 6.5, 1.5 / 6.5, 2.0 / 6.5, 2.0 / 6.5, 0.0)),
-    ):
-        for wrong, share in enumerate(shares):
-            final = hu / fitting.HU_SCALE
-            final[..., wrong] += 2.0
-            assert fitting._loss(final, [], hu, weight, settings).item() == pytest.approx(4.0 * share)
+    alike, twice = (0.25, 0.25, 0.25, 0.25, 0.0), (1 / 6.5, 1.5 / 6.5, 2 / 6.5, 2 / 6.5, 0.0)
+    for bone_weight, shares in ((0.0, alike), (1.0, twice)):
+        for loss, error in (("l2", 4.0), ("l1", 2.0)):
+            settings = replace(Settings(), loss=loss, bone_weight=bone_weight)
+            for wrong, share in enumerate(shares):
+                final = hu / fitting.HU_SCALE
+                final[..., wrong] += 2.0
+                assert fitting._loss(final, [], hu, weight, settings).item() == pytest.approx(error * share)
 
 
 def test_a_lattice_has_the_values_of_whole_slices(bank):
