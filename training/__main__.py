@@ -110,8 +110,8 @@ def _parser() -> argparse.ArgumentParser:
         "--json", type=Path, help="where to store the figures; the names of the cases' folders are stored with them"
     )
     verb.add_argument("--pictures", type=Path, help="folder for a picture per case: the CT's bone on the MR")
-    verb = verbs.add_parser("sensitivity", parents=[data], help="what fat shift and thick slices cost a model's CT")
-    verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
+    verb = verbs.add_parser("sensitivity", parents=[data], help="what fat shift and thick slices cost the CT")
+    verb.add_argument("--runs", type=Path, required=True, help="those of cross-validate")
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("check-findings", help="count false alarms and detections of the findings on an input")
     verb.add_argument("--data", type=Path, help="measure anew, from the folder with the heads (a quarter of an hour)")
@@ -182,7 +182,7 @@ def _run(arguments: argparse.Namespace) -> None:
         result = evaluate_pairs(model, arguments.pairs, arguments.pictures, arguments.device)
         _show(result, pairs_table(result), arguments.json)
     elif arguments.verb == "sensitivity":
-        result = measure_sensitivity(load_model(arguments.model), arguments.data)
+        result = measure_sensitivity(arguments.runs, arguments.data)
         _show(result, sensitivity_table(result), arguments.json)
     elif arguments.verb == "check-findings":
         if arguments.data is None:

@@ -1,7 +1,7 @@
-"""What the acquisition of a T1 costs: a model on heads with a measured CT, one thing about the scan changed at a time.
+"""What the acquisition of a T1 costs: on heads with a measured CT, one thing about the scan changed at a time.
 
-The contrast is typical, the noise low, anatomy and CT are those of the person. On heads that the model was trained on,
-the figures tell by how much each change makes the CT worse, not how good it is on a head that it has not seen.
+The contrast is typical, the noise low, anatomy and CT are those of the person. Each head is scored by the network of
+``cross_validate`` that has not seen it.
 """
 
 from collections.abc import Sequence
@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from decnn.model import Model
+from decnn.errors import InputError
+from decnn.model import Model, load_model
 from training.acquisition import echo, rician_noise, thick_slices
 from training.contrast import TYPICAL_CONTRAST, tissue_signal
 from training.fields import gaussian
 from training.lattice import predict, scores
+from training.pairs import ct_heads
 from training.pairs.sources import read_heads
 from training.simulate import as_pair, posed
 
-HEADS = ("cranium", "visible_female")
 LATTICE_MM = 14
 _SCORES = ("mae_hu", "mae_bone_hu", "bone_dice")
 _NOISE, _BLUR_MM = 0.03, 0.5
@@ -32,13 +33,16 @@ ACQUISITIONS = {
 }
 
 
-def measure_sensitivity(model: Model, data: Path, names: Sequence[str] = HEADS) -> dict:
-    """Rows of scores (see ``lattice.scores``), the mean over the heads, per acquisition."""
+def measure_sensitivity(runs: Path, data: Path, names: Sequence[str] = ct_heads.NAMES) -> dict:
+    """Rows of scores (see ``lattice.scores``), the mean over the heads, per acquisition.
+
+    runs: those of ``cross_validate``. InputError if there is none without one of the heads.
+    """
     found: dict[str, list[dict[str, float]]] = {acquisition: [] for acquisition in ACQUISITIONS}
-    network = model.network.eval()
-    neighbours, depth_channel = model.spec["input"]["neighbours"], model.spec["input"]["depth_channel"]
-    scale_hu = model.spec["output"]["scale_hu"]
+    models = {name: _without(name, runs) for name in names}
     for head in read_heads(data, names):
+        network, spec = models[head.name].network.eval(), models[head.name].spec
+        form = spec["input"]["neighbours"], spec["input"]["depth_channel"], spec["output"]["scale_hu"]
         tissue, hu = posed(head, np.random.default_rng(0), vary_anatomy=False)
         water, fat = tissue_signal(tissue, hu, TYPICAL_CONTRAST, np.random.default_rng(0))
         for acquisition, variants in ACQUISITIONS.items():
@@ -47,16 +51,22 @@ def measure_sensitivity(model: Model, data: Path, names: Sequence[str] = HEADS) 
                 if spacing_mm:
                     mr = thick_slices(mr, 0, spacing_mm, 0.8 * spacing_mm)
                 pair = as_pair(rician_noise(mr, _NOISE, np.random.default_rng(0)), hu)
-                prediction = predict(network, pair, neighbours, depth_channel, scale_hu, LATTICE_MM)
+                prediction = predict(network, pair, *form, LATTICE_MM)
                 found[acquisition].append(scores(prediction, "mean"))
     rows = [
         {"acquisition": acquisition} | {name: round(float(np.mean([s[name] for s in of])), 4) for name in _SCORES}
         for acquisition, of in found.items()
     ]
-    return {
-        "model": model.name, "version": model.version, "weights_sha256": model.weights_sha256,
-        "heads": list(names), "lattice_mm": LATTICE_MM, "rows": rows,
-    }  # fmt: skip
+    weights = {name: model.weights_sha256 for name, model in models.items()}
+    return {"weights_sha256": weights, "lattice_mm": LATTICE_MM, "rows": rows}
+
+
+def _without(head: str, runs: Path) -> Model:
+    """The network that has not seen ``head``."""
+    model = load_model(str(runs / head / "model"))
+    if head in model.spec["training"]["heads"]:
+        raise InputError(f"The network in {runs / head} has seen {head}: give the runs of cross-validate.")
+    return model
 
 
 def table(result: dict) -> str:

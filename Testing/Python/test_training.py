@@ -277,15 +277,20 @@ def test_a_lattice_has_the_values_of_whole_slices(bank):
     assert np.array_equal(fused(found.views, "1"), found.views[1])
 
 
-def test_each_acquisition_is_scored_on_the_same_head(data, tiny_model, monkeypatch):
+def test_each_acquisition_is_scored_on_a_head_that_the_network_has_not_seen(data, bank, tmp_path, monkeypatch):
     monkeypatch.setattr(sensitivity, "LATTICE_MM", 16)
-    model = load_model(tiny_model)
-    result = sensitivity.measure_sensitivity(model, data, ["cranium"])
+    fit(bank, tmp_path / "run", TINY)
+    for head in ("cranium", "nmd_19y"):
+        export(tmp_path / "run", tmp_path / head / "model", "0")
+    result = sensitivity.measure_sensitivity(tmp_path, data, ["cranium"])
     rows = {row["acquisition"]: row for row in result["rows"]}
-    assert rows.keys() == sensitivity.ACQUISITIONS.keys() and result["weights_sha256"] == model.weights_sha256
+    assert rows.keys() == sensitivity.ACQUISITIONS.keys()
+    assert result["weights_sha256"] == {"cranium": load_model(str(tmp_path / "cranium/model")).weights_sha256}
     assert len({row["mae_hu"] for row in rows.values()}) == len(rows)
     text = sensitivity.table(result)
     assert all(f"| {name} | {row['mae_hu']:.0f} |" in text for name, row in rows.items())
+    with pytest.raises(InputError, match="has seen nmd_19y"):
+        sensitivity.measure_sensitivity(tmp_path, data, ["nmd_19y"])
 
 
 def test_what_training_refuses(data, tmp_path):
