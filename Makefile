@@ -49,29 +49,26 @@ train: $(READY)
 	$(PY) -m training export --run "$(RUNS)/small" --model "$(RUNS)/small/model" --version 0
 	$(PY) -m training evaluate --model "$(RUNS)/small/model" --data "$(DATA)" --heads ernie --json "$(RUNS)/small/scores.json"
 
-# Eight parts by squared error on the first 12 pairs of each kind, bone counting twice in the eighth; then as fit does by itself.
 FIT = $(PY) -m training fit --bank "$(RUNS)/bank" --device $(DEVICE) --workers $(WORKERS)
-SQUARED := --pairs 12 --loss l2
 EXPORT = $(PY) -m training export
+# A part of the bundled model that another one goes on from: its name, and what fit is given.
+define PART
+$(FIT) --run "$(RUNS)/$(1)" $(2)
+$(EXPORT) --run "$(RUNS)/$(1)" --model "$(RUNS)/$(1)/model" --version 0
+endef
+# Eight parts by the squared error, on the first 12 pairs of each kind; the ninth as fit does by itself.
+SQUARED := --pairs 12 --loss l2
 
 train-full: $(READY)
 	$(PY) -m training simulate --data "$(DATA)" --bank "$(RUNS)/bank"
-	$(FIT) --run "$(RUNS)/first" --steps 5500 $(SQUARED) --bone-weight 0
-	$(EXPORT) --run "$(RUNS)/first" --model "$(RUNS)/first/model" --version 0
-	$(FIT) --run "$(RUNS)/second" --init "$(RUNS)/first/model" --steps 6500 --learning-rate 0.0015 --seed 2 $(SQUARED) --bone-weight 0
-	$(EXPORT) --run "$(RUNS)/second" --model "$(RUNS)/second/model" --version 0
-	$(FIT) --run "$(RUNS)/third" --init "$(RUNS)/second/model" --steps 6500 --learning-rate 0.001 --seed 3 $(SQUARED) --bone-weight 0
-	$(EXPORT) --run "$(RUNS)/third" --model "$(RUNS)/third/model" --version 0
-	$(FIT) --run "$(RUNS)/fourth" --init "$(RUNS)/third/model" --steps 4000 --learning-rate 0.001 --seed 4 $(SQUARED) --bone-weight 0
-	$(EXPORT) --run "$(RUNS)/fourth" --model "$(RUNS)/fourth/model" --version 0
-	$(FIT) --run "$(RUNS)/fifth" --init "$(RUNS)/fourth/model" --steps 1000 --learning-rate 0.0007 --seed 5 $(SQUARED) --bone-weight 0
-	$(EXPORT) --run "$(RUNS)/fifth" --model "$(RUNS)/fifth/model" --version 0
-	$(FIT) --run "$(RUNS)/sixth" --init "$(RUNS)/fifth/model" --steps 1500 --learning-rate 0.0015 --seed 6 $(SQUARED) --bone-weight 0
-	$(EXPORT) --run "$(RUNS)/sixth" --model "$(RUNS)/sixth/model" --version 0
-	$(FIT) --run "$(RUNS)/seventh" --init "$(RUNS)/sixth/model" --steps 4400 --learning-rate 0.0015 --seed 7 $(SQUARED) --bone-weight 0
-	$(EXPORT) --run "$(RUNS)/seventh" --model "$(RUNS)/seventh/model" --version 0
-	$(FIT) --run "$(RUNS)/eighth" --init "$(RUNS)/seventh/model" --steps 3100 --learning-rate 0.0015 --seed 8 $(SQUARED)
-	$(EXPORT) --run "$(RUNS)/eighth" --model "$(RUNS)/eighth/model" --version 0
+	$(call PART,first,--steps 5500 $(SQUARED) --bone-weight 0)
+	$(call PART,second,--init "$(RUNS)/first/model" --steps 6500 --learning-rate 0.0015 --seed 2 $(SQUARED) --bone-weight 0)
+	$(call PART,third,--init "$(RUNS)/second/model" --steps 6500 --learning-rate 0.001 --seed 3 $(SQUARED) --bone-weight 0)
+	$(call PART,fourth,--init "$(RUNS)/third/model" --steps 4000 --learning-rate 0.001 --seed 4 $(SQUARED) --bone-weight 0)
+	$(call PART,fifth,--init "$(RUNS)/fourth/model" --steps 1000 --learning-rate 0.0007 --seed 5 $(SQUARED) --bone-weight 0)
+	$(call PART,sixth,--init "$(RUNS)/fifth/model" --steps 1500 --learning-rate 0.0015 --seed 6 $(SQUARED) --bone-weight 0)
+	$(call PART,seventh,--init "$(RUNS)/sixth/model" --steps 4400 --learning-rate 0.0015 --seed 7 $(SQUARED) --bone-weight 0)
+	$(call PART,eighth,--init "$(RUNS)/seventh/model" --steps 3100 --learning-rate 0.0015 --seed 8 $(SQUARED))
 	$(FIT) --run "$(RUNS)/ninth" --init "$(RUNS)/eighth/model" --steps 5000 --learning-rate 0.001 --seed 9
 	$(EXPORT) --run "$(RUNS)/ninth" --model "$(RUNS)/model/decnn-head-t1" --version 0.9.0
 

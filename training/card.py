@@ -85,11 +85,7 @@ def write_card(folder: Path, results: Path, limits: Path) -> Path:
     measured = _OF_THIS_MODEL
     if "settings" in figures:
         settings = settings_from(json.dumps(figures["settings"]))
-        measured = _OF_ITS_KIND.format(
-            steps=settings.steps,
-            batch=settings.batch,
-            patch=settings.patch,
-        )
+        measured = _OF_ITS_KIND.format(steps=settings.steps, batch=settings.batch, patch=settings.patch)
         belongs = settings.architecture() == spec["architecture"]
     else:
         belongs = figures["weights_sha256"] == spec["weights"]["sha256"]

@@ -12,6 +12,7 @@ from training.ablate import table as ablation_table
 from training.card import write_card
 from training.evaluate import table
 from training.fit import Settings
+from training.pairs import ct_heads
 from training.sensitivity import table as sensitivity_table
 
 RESULTS = Path(__file__).resolve().parents[2] / "training/results"
@@ -44,6 +45,7 @@ def test_the_tables_in_the_texts_are_those_of_the_stored_figures():
 
 def test_what_the_scan_costs_is_what_was_measured():
     result = json.loads((RESULTS / "sensitivity.json").read_text())
+    assert set(result["weights_sha256"]) == set(ct_heads.NAMES)
     top = RESULTS.parents[1]
     assert sensitivity_table(result) in (top / "training/README.md").read_text()
     dice = {row["acquisition"]: f"{row['bone_dice']:.2f}" for row in result["rows"]}

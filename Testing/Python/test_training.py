@@ -248,6 +248,8 @@ def test_the_ablation_changes_one_thing_at_a_time_at_equal_size(bank, tmp_path, 
 
 def test_a_model_says_what_error_it_was_trained_for():
     assert describe(Settings()).endswith("Trained for the least absolute error, in which bone counts 2 times.")
+    assert describe(replace(Settings(), bone_weight=0.0)).endswith("Trained for the least absolute error.")
+    assert describe(replace(Settings(), loss="l2")).endswith("squared error, in which bone counts 2 times.")
     assert describe(replace(Settings(), loss="l2", bone_weight=0.0)).endswith("Trained for the least squared error.")
 
 
