@@ -16,11 +16,11 @@ RUNS ?= runs
 DEVICE ?= cpu
 WORKERS ?= 0
 
-export PYTHONPATH := $(CURDIR)/MRtoCT:$(CURDIR)/Testing:$(CURDIR)/Testing/Python:$(CURDIR)
+export PYTHONPATH := $(CURDIR)/MRtoCT:$(CURDIR)/Testing:$(CURDIR)/Testing/tools:$(CURDIR)/Testing/Python/support:$(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Qt draws into memory: no display is needed, and none is opened.
 export QT_QPA_PLATFORM ?= offscreen
-# System libraries that Qt needs and this machine may lack: Testing/qt_libraries.py puts them there.
+# System libraries that Qt needs and this machine may lack: Testing/tools/qt_libraries.py puts them there.
 QT_LIBRARIES := $(CURDIR)/$(VENV)/qt-libraries
 export LD_LIBRARY_PATH := $(QT_LIBRARIES)$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
@@ -38,10 +38,10 @@ lint: $(READY)
 	$(PY) -m mypy
 
 bench: $(READY)
-	@$(PY) Testing/bench.py
+	@$(PY) Testing/tools/bench.py
 
 screenshots: $(READY)
-	$(PY) Testing/screenshots.py Resources
+	$(PY) Testing/tools/screenshots.py Resources
 
 train: $(READY)
 	$(PY) -m training simulate --data "$(DATA)" --bank "$(RUNS)/small-bank" --pairs 1
@@ -72,13 +72,13 @@ train-full: $(READY)
 	$(FIT) --run "$(RUNS)/ninth" --init "$(RUNS)/eighth/model" --steps 5000 --learning-rate 0.001 --seed 9
 	$(EXPORT) --run "$(RUNS)/ninth" --model "$(RUNS)/model/decnn-head-t1" --version 0.9.0
 
-$(READY): requirements-dev.txt Testing/qt_libraries.py Testing/dicom_judge.py
+$(READY): requirements-dev.txt Testing/tools/qt_libraries.py Testing/tools/dicom_judge.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian: python3.11-venv)" >&2; exit 1; }
 	@echo "Installing what requirements-dev.txt names into $(VENV) (a few minutes, once)"
 	@$(PY) -m pip install --quiet --requirement requirements-dev.txt || { echo "pip could not install requirements-dev.txt: its last lines above say why (no network?); run make again once that is mended" >&2; exit 1; }
-	@$(PY) Testing/qt_libraries.py $(QT_LIBRARIES)
-	@$(PY) Testing/dicom_judge.py $(VENV)/bin
+	@$(PY) Testing/tools/qt_libraries.py $(QT_LIBRARIES)
+	@$(PY) Testing/tools/dicom_judge.py $(VENV)/bin
 	@touch $@
 
 clean:

@@ -6,10 +6,10 @@ from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import ScriptedLoadableModule
 
 from decnn import NOTICE
-from MRtoCTLib.layouts import registerDescriptions
+from MRtoCTLib.display.layouts import registerDescriptions
 from MRtoCTLib.logic import MRtoCTLogic
+from MRtoCTLib.panel.widget import MRtoCTWidget
 from MRtoCTLib.selftest import MRtoCTTest
-from MRtoCTLib.widget import MRtoCTWidget
 
 __all__ = ["MRtoCT", "MRtoCTLogic", "MRtoCTTest", "MRtoCTWidget"]
 

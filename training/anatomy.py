@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
-from decnn.metrics import BONE_HU
+from decnn.hu import BONE_ABOVE_HU
 from training.fields import gaussian, smooth_field
 from training.pairs.head import Head, Tissue
 
@@ -47,7 +47,7 @@ def vary_skull(head: Head, rng: np.random.Generator) -> Head:
 def vary_density(hu: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A measured CT (HU) with bone that is up to 15 % less or 20 % more dense above 250 HU, float32."""
     hu = hu.astype(np.float32)
-    return np.where(hu > BONE_HU, BONE_HU + (hu - BONE_HU) * np.float32(rng.uniform(0.85, 1.2)), hu)
+    return np.where(hu > BONE_ABOVE_HU, BONE_ABOVE_HU + (hu - BONE_ABOVE_HU) * np.float32(rng.uniform(0.85, 1.2)), hu)
 
 
 @dataclass(frozen=True)

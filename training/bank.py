@@ -17,8 +17,7 @@ import torch
 from numpy.random import default_rng
 
 from decnn.errors import InputError, SetupError
-from decnn.grid import AIR_HU
-from decnn.metrics import BODY_HU
+from decnn.hu import AIR_HU, BODY_ABOVE_HU
 from training.pairs.head import Head
 from training.pairs.measured import each_pair, kind_of
 from training.pairs.pair import MeasuredPair
@@ -119,7 +118,7 @@ def _in_view(pair: MeasuredPair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     mask = mask[view]
     mr = np.where(mask, sitk.GetArrayFromImage(pair.mr)[view], 0).astype(np.float32)
     hu = np.where(mask, sitk.GetArrayFromImage(pair.ct)[view], AIR_HU).astype(np.float32)
-    body = hu > BODY_HU
+    body = hu > BODY_ABOVE_HU
     # In a T1 of a head, four fifths of the voxels are darker than white matter.
     return mr / np.percentile(mr[body], 80), hu, body
 

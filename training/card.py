@@ -37,7 +37,8 @@ The weights are subject to the strictest of these terms: if a source asks for no
 
 {measured}; stored in
 `{results}`.
-Metrics follow SynthRAD2023 where the name says so; "tight" and "wide" are the body masks of `decnn/metrics.py`.
+Metrics follow SynthRAD2023 where the name says so; "tight" and "wide" are the body masks of
+`decnn/evaluation/metrics.py`.
 
 {table}
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
+from decnn.hu import BODY_ABOVE_HU
+
 matplotlib.use("Agg")
 from matplotlib import pyplot
-
-from decnn.metrics import BODY_HU
 
 # SynthRAD's window for figures: level 200 HU, width 2500 HU.
 _CT_WINDOW = (-1050, 1450)
@@ -29,7 +29,7 @@ def draw_comparison(mr: np.ndarray, reference: np.ndarray, synthetic: np.ndarray
         ("synthetic CT", synthetic, "gray", _CT_WINDOW),
         ("synthetic - reference", difference, "coolwarm", (-_DIFFERENCE_HU, _DIFFERENCE_HU)),
     )
-    head = np.argwhere(reference > BODY_HU)
+    head = np.argwhere(reference > BODY_ABOVE_HU)
     vertex, middle = int(head[:, 0].max()), int(round(head[:, 2].mean()))
     figure, panels = pyplot.subplots(2, 4, figsize=(12, 6.4), layout="constrained")
     for column, (title, array, colours, (low, high)) in enumerate(columns):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from decnn.metrics import BONE_HU
+from decnn.hu import BONE_ABOVE_HU
 from training.anatomy import TYPICAL_LOOK, draw_hu
 from training.pairs.head import Head, Tissue, distance_inside
 from training.pairs.sources import NAMES, read_heads
@@ -24,7 +24,7 @@ def measure(data: Path) -> dict:
 
 def _measure(head: Head) -> dict:
     hu = draw_hu(head, np.random.default_rng(0), TYPICAL_LOOK) if head.hu is None else head.hu
-    bone = hu > BONE_HU
+    bone = hu > BONE_ABOVE_HU
     depth = distance_inside(bone)
     # The brain is not told apart by CT: the whole cranial cavity is one soft tissue.
     cavity = np.isin(head.tissue, (Tissue.CSF, Tissue.GREY, Tissue.WHITE, Tissue.DURA))

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from decnn import metrics
+from decnn.evaluation import metrics
+from decnn.hu import BONE_ABOVE_HU
 from decnn.model import Model
 from decnn.synthesis import synthesize
 from training.anatomy import TYPICAL_LOOK, VAULT_MM, draw_hu
@@ -86,9 +87,9 @@ def score_case(ct: sitk.Image, hu: np.ndarray, bone: np.ndarray | None) -> dict:
     scores = metrics.evaluate(ct, sitk.GetImageFromArray(hu))
     row = dict(scores["tight"])
     row["mae_hu_tight"], row["mae_hu_wide"] = scores["tight"]["mae_hu"], scores["wide"]["mae_hu"]
-    found = sitk.GetArrayFromImage(ct) > metrics.BONE_HU
+    found = sitk.GetArrayFromImage(ct) > BONE_ABOVE_HU
     row["bone_dice_labels"] = None if bone is None else metrics.dice(found, bone)
-    truth = hu > metrics.BONE_HU
+    truth = hu > BONE_ABOVE_HU
     top = int(np.flatnonzero(truth.any(axis=(1, 2))).max(initial=0)) + 1
     vault = slice(max(0, top - VAULT_MM), top)
     row["bone_dice_vault"] = metrics.dice(found[vault], truth[vault])

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from decnn import metrics
 from decnn.errors import InputError
+from decnn.evaluation import metrics
 from decnn.model import Model
 from decnn.synthesis import synthesize
 from training.evaluate import COLUMNS, over_defined
@@ -20,8 +20,8 @@ _GIVEN = "mae_hu_given"
 def evaluate_pairs(model: Model, spec: str, pictures: Path | None = None, device: str = "cpu") -> dict:
     """Rows of metrics per case, their mean and standard deviation, and what was left out.
 
-    Tight and wide are ``decnn.metrics.body_masks`` of the real CT, where that has data; for SynthRAD, ``mae_hu_given``
-    is the MAE in the mask that comes with the case. A line per case goes to stderr.
+    Tight and wide are ``decnn.evaluation.metrics.body_masks`` of the real CT, where that has data; for SynthRAD,
+    ``mae_hu_given`` is the MAE in the mask that comes with the case. A line per case goes to stderr.
 
     Args:
         spec: see ``training.pairs.measured.read_pairs``.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from decnn.errors import DecnnError, InputError, SetupError
-from decnn.images import umask
+from decnn.io.images import umask
 from training.convert import convert
 from training.pairs.source_files import SourceFile, fault_of, files_of, read_sources, unpacked_digest
 

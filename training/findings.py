@@ -1,4 +1,4 @@
-"""How often decnn.headchecks warns where it should, and where it should not: false alarms and detections, per finding.
+"""How often decnn.checks.head warns where it should, and where it should not: false alarms and detections, per finding.
 
 The inputs are measured T1s, the same ones spoiled on purpose, and contrasts simulated from labels and CTs. A rate from
 spoiled or simulated images says that the check sees what it is made for, not how often it will see it in a hospital.
@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from decnn.headchecks import judge
-from decnn.headmeasures import HeadMeasures, measure_head
+from decnn.checks.head import judge
+from decnn.checks.measures import HeadMeasures, measure_head
 from decnn.intensity import head_mask
 from training.acquisition import acquire, random_echo
 from training.contrast import random_contrast, tissue_signal

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from decnn import metrics
+from decnn.evaluation import metrics
+from decnn.hu import BONE_ABOVE_HU
 from decnn.views import view_input
 from training.simulate import Pair
 
@@ -57,8 +58,8 @@ def scores(prediction: Prediction, fusion: str) -> dict[str, float]:
     """MAE in the head and in its bone (HU), bone Dice at 250 HU."""
     ct, reference, mask = fused(prediction.views, fusion), prediction.reference, prediction.mask
     error = np.abs(ct - reference)
-    bone = (reference > metrics.BONE_HU) & mask
-    dice = metrics.dice((ct > metrics.BONE_HU) & mask, bone)
+    bone = (reference > BONE_ABOVE_HU) & mask
+    dice = metrics.dice((ct > BONE_ABOVE_HU) & mask, bone)
     return {
         "mae_hu": float(error[mask].mean()),
         "mae_bone_hu": float(error[bone].mean()),

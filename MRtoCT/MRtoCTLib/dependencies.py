@@ -10,7 +10,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from .errors import RestartNeeded, SynthesisError
+from MRtoCTLib.errors import RestartNeeded, SynthesisError
 
 TORCH_VERSION = ">=2.1"
 

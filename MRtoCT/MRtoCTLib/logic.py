@@ -11,15 +11,15 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from decnn import catalog
 from decnn.errors import InputError
-
-from . import dependencies, review
-from .comparison import Comparison
-from .errors import SynthesisError
-from .parameters import MRtoCTParameterNode
-from .polling import repeatUntilDone
-from .synthesis import State, Synthesis
-from .task import EngineTask
-from .worker import EngineProcess, engineCommand
+from MRtoCTLib import dependencies
+from MRtoCTLib.display import overlay
+from MRtoCTLib.errors import SynthesisError
+from MRtoCTLib.parameters import MRtoCTParameterNode
+from MRtoCTLib.tasks.base import EngineTask
+from MRtoCTLib.tasks.comparison import Comparison
+from MRtoCTLib.tasks.polling import repeatUntilDone
+from MRtoCTLib.tasks.process import EngineProcess, engineCommand
+from MRtoCTLib.tasks.synthesis import State, Synthesis
 
 _MODEL_CARD = "MODEL_CARD.md"
 # What the engine can compute on, by its command and the version of torch.
@@ -90,7 +90,7 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
 
         def changed(synthesis: Synthesis) -> None:
             if synthesis.state is State.DONE:
-                review.showOverlay(synthesis.mrNode, synthesis.outputNode, opacity)
+                overlay.showOverlay(synthesis.mrNode, synthesis.outputNode, opacity)
             onChanged(synthesis)
 
         synthesis = Synthesis(self.engine, mrNode, outputNode, model, device, changed, onLog, confidence)

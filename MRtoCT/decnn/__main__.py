@@ -12,11 +12,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from decnn import __version__, commands
+from decnn import __version__
 from decnn.catalog import DEFAULT_MODEL
+from decnn.cli import commands
+from decnn.cli.cancel import Stop
+from decnn.cli.progress import JsonReporter, Reporter, TextReporter
 from decnn.errors import Cancelled, explain
-from decnn.progress import JsonReporter, Reporter, TextReporter
-from decnn.stop import Stop
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

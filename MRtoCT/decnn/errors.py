@@ -1,4 +1,8 @@
-"""What can go wrong, sorted by who can mend it. Every message is one sentence: what is wrong, and what to do."""
+"""Errors, by who can mend them, and findings on an input. Each is one sentence for the user, with what to do."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 
 class DecnnError(Exception):
@@ -27,6 +31,25 @@ class Cancelled(DecnnError):
 
     exit_code = 130
     code = "cancelled"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about an input or a run that the user should know; one sentence with its reason and consequence."""
+
+    severity: Literal["warning", "error"]
+    code: str
+    message: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def raise_errors(findings: Iterable[Finding]) -> None:
+    """Raises InputError with the message of the first finding that blocks, if there is one."""
+    for finding in findings:
+        if finding.severity == "error":
+            raise InputError(finding.message)
 
 
 def explain(error: BaseException) -> DecnnError:

@@ -12,8 +12,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.errors import InputError
+from decnn.hu import AIR_HU
 
-AIR_HU = -1000
 SPACING_MM = 1.0
 MAX_CANONICAL_VOXELS = 200_000_000
 _FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))

@@ -11,18 +11,17 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from decnn.checks import check_image
+from decnn.checks.head import find_head
+from decnn.checks.image import check_image
 from decnn.confidence import check_model, disagreement, variance_of_stages
 from decnn.devices import describe, select_device
-from decnn.errors import Cancelled, SetupError
-from decnn.findings import Finding, raise_errors
-from decnn.grid import AIR_HU, from_canonical, to_canonical
-from decnn.headchecks import find_head
+from decnn.errors import Cancelled, Finding, SetupError, raise_errors
+from decnn.grid import from_canonical, to_canonical
+from decnn.hu import AIR_HU, CT_RANGE_HU
 from decnn.intensity import depth_channel, from_zero, normalize
 from decnn.model import Model
 from decnn.views import AXES, view_input
 
-HU_RANGE = (-1024, 3071)
 # The network sees air around the head as in training; the CT is written as far as the partial volume of the skin goes.
 _CROP_MARGIN = 8
 _SKIN_MARGIN = 2
@@ -36,7 +35,7 @@ class SynthesisResult:
     """A synthetic CT and how it came about."""
 
     image: sitk.Image
-    """int16, HU within HU_RANGE, on exactly the grid of the MR; AIR_HU outside the head."""
+    """int16, HU within CT_RANGE_HU, on exactly the grid of the MR; AIR_HU outside the head."""
     findings: list[Finding]
     device: str
     """The device that did the work (the last one, if it had to change): "cpu", or "cuda:0 NVIDIA ..."."""
@@ -119,7 +118,7 @@ def synthesize(
     if not np.isfinite(hounsfield).all():
         raise SetupError(f"Model {model.name} gave no numbers for this MR: choose another model, or the device 'cpu'.")
     skin = sitk.GetArrayFromImage(sitk.BinaryDilate(mask, [_SKIN_MARGIN] * 3, sitk.sitkBall))
-    hounsfield = np.where(skin > 0, np.clip(hounsfield, *HU_RANGE), AIR_HU)
+    hounsfield = np.where(skin > 0, np.clip(hounsfield, *CT_RANGE_HU), AIR_HU)
     ct = _on_grid(hounsfield, mask, image, AIR_HU)
     confidence_map = _on_grid(np.where(skin > 0, spread, 0.0), mask, image, 0.0) if spread is not None else None
     steps.enter(1.0, "Synthesized")

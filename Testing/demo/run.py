@@ -10,7 +10,7 @@ import numpy as np
 import slicer
 
 from decnn import NOTICE
-from decnn.images import read_image
+from decnn.io.images import read_image
 from demo.files import read_volume, write_volume
 from demo.overview import write_overview
 from demo.sources import DemoError, Source

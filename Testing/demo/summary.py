@@ -6,10 +6,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.grid import to_canonical
+from decnn.hu import AIR_BELOW_HU, BONE_ABOVE_HU
 from decnn.intensity import head_mask
 
-# As in every table of this project: air below -200 HU, bone above 250 HU, soft tissue between them.
-AIR_BELOW_HU, BONE_ABOVE_HU = -200, 250
 PERCENTILES = (5, 50, 95)
 _WIDTHS = (9, 10, 9, 9, 9)
 

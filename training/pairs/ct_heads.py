@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from decnn.metrics import BODY_HU, BONE_HU
+from decnn.hu import BODY_ABOVE_HU, BONE_ABOVE_HU
 from decnn.morphology import dilate_by_two
 from training.pairs.head import (
     Head,
@@ -32,9 +32,9 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
     hu = np.clip(sitk.GetArrayFromImage(ct), -1000, 3071).astype(np.int16)
     body = _body(hu)
     hu[~body] = -1000
-    bone = hu > BONE_HU
+    bone = hu > BONE_ABOVE_HU
     tissue = np.full(hu.shape, Tissue.SOFT, np.uint8)
-    tissue[body & (hu < BODY_HU)] = Tissue.CAVITY
+    tissue[body & (hu < BODY_ABOVE_HU)] = Tissue.CAVITY
     depth = distance_inside(body)
     tissue[(depth < 2.0) & (hu > -150)] = Tissue.SKIN
     near_cavity = distance_inside(tissue == Tissue.CAVITY) > -2.5
@@ -51,7 +51,7 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
 
 def _body(hu: np.ndarray) -> np.ndarray:
     """The head without table and head holder, air cavities included."""
-    solid = hu > BODY_HU
+    solid = hu > BODY_ABOVE_HU
     head = largest_component(opened(solid, 3))
     # What the opening took off the skin comes back, the holder, which is further away, does not.
     head = dilate_by_two(head) & solid

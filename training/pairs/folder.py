@@ -8,15 +8,16 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from decnn.errors import InputError
-from decnn.grid import AIR_HU, low_pass
-from decnn.images import read_image
+from decnn.evaluation.metrics import body_masks, dice
+from decnn.evaluation.registration import NoBetterPlace, register_rigid
+from decnn.grid import low_pass
+from decnn.hu import AIR_HU
 from decnn.intensity import head_mask
-from decnn.metrics import body_masks, dice
-from decnn.registration import NoBetterPlace, register_rigid
+from decnn.io.images import read_image
 from training.pairs.pair import MeasuredPair, as_hu, canonical_mr, check_pair
 
 _SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd", ".hdr")
-# Overlap (Dice) of the heads in MR and CT, where the CT has data; the limit that decnn.comparison has for two CTs.
+# Overlap (Dice) of the heads in MR and CT, where the CT has data; the limit of decnn.evaluation.compare.
 LEAST_OVERLAP = 0.9
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import SimpleITK as sitk
 
-from decnn.checks import check_image
-from decnn.findings import raise_errors
+from decnn.checks.image import check_image
+from decnn.errors import raise_errors
+from decnn.evaluation.metrics import check_ct
 from decnn.grid import to_canonical
 from decnn.intensity import from_zero
-from decnn.metrics import check_ct
 
 # Below -1024 HU is the scanner's padding; above, metal stays what it is.
 _HU_LIMITS = (-1024, 32767)

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import SimpleITK as sitk
 
-from decnn.metrics import BONE_HU
+from decnn.hu import BONE_ABOVE_HU
 from training.pairs.pair import MeasuredPair
 
 matplotlib.use("Agg")
@@ -16,7 +16,7 @@ from matplotlib import pyplot
 def draw_pair(pair: MeasuredPair, png: Path) -> None:
     """Writes the MR with the contour of the CT's bone (250 HU), in the three planes through the middle of the bone."""
     mr, ct = (sitk.GetArrayViewFromImage(image) for image in (pair.mr, pair.ct))
-    bone = np.argwhere(ct > BONE_HU)
+    bone = np.argwhere(ct > BONE_ABOVE_HU)
     centre = bone.mean(axis=0).astype(int) if len(bone) else np.array(mr.shape) // 2
     white = float(np.percentile(mr[mr > 0], 99.5)) if (mr > 0).any() else 1.0
     figure, panels = pyplot.subplots(1, 3, figsize=(12, 4.5))
@@ -25,8 +25,8 @@ def draw_pair(pair: MeasuredPair, png: Path) -> None:
         origin = "upper" if axis == 0 else "lower"
         panel.imshow(mr.take(centre[axis], axis), cmap="gray", vmin=0, vmax=white, origin=origin)
         plane = ct.take(centre[axis], axis)
-        if plane.min() < BONE_HU < plane.max():
-            panel.contour(plane, [BONE_HU], colors="orange", linewidths=0.8)
+        if plane.min() < BONE_ABOVE_HU < plane.max():
+            panel.contour(plane, [BONE_ABOVE_HU], colors="orange", linewidths=0.8)
         panel.set_title(title)
         panel.set_axis_off()
     figure.suptitle(f"{pair.name}: MR, bone of the CT (250 HU) {pair.placement}")

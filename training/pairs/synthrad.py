@@ -9,8 +9,9 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from decnn.errors import InputError
-from decnn.grid import AIR_HU, to_canonical
-from decnn.images import read_image, same_grid
+from decnn.grid import to_canonical
+from decnn.hu import AIR_HU
+from decnn.io.images import read_image, same_grid
 from training.pairs.pair import MeasuredPair, as_hu, canonical_mr, check_pair
 
 _FILES = ("mr", "ct", "mask")

@@ -10,11 +10,11 @@ import numpy as np
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-from .. import layouts
-from ..errors import SynthesisCancelled
-from ..logic import MRtoCTLogic
-from ..synthesis import State, Synthesis
-from ..worker import engineCommand
+from MRtoCTLib.display import layouts
+from MRtoCTLib.errors import SynthesisCancelled
+from MRtoCTLib.logic import MRtoCTLogic
+from MRtoCTLib.tasks.process import engineCommand
+from MRtoCTLib.tasks.synthesis import State, Synthesis
 
 
 class SelfTestCase(ScriptedLoadableModuleTest):

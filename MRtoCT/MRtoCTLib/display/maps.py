@@ -1,0 +1,82 @@
+"""Volumes in HU that are no CT: on the grid of another volume, in colours, with a colour bar."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from MRtoCTLib import nodes
+
+KIND_ATTRIBUTE = "MRtoCT.Map"
+"""On each map, what it is: "difference" or "disagreement"."""
+OF_REFERENCE = "MRtoCT.Of"
+"""Role of the reference from a map, table or plot to the CT that it is about."""
+
+
+class Colours(NamedTuple):
+    """A colour table of Slicer's own, and the window in which it is shown, in HU."""
+
+    tableID: str
+    low: float
+    high: float
+
+
+COLOURS = {
+    "difference": Colours("vtkMRMLColorTableNodeFileDivergingBlueRed.txt", -500, 500),
+    "disagreement": Colours("vtkMRMLColorTableNodeFileInferno.txt", 0, 400),
+}
+
+
+def putMap(kind: str, voxels: np.ndarray, ctNode: Any, node: Any, name: str) -> Any:
+    """Put voxels (HU, [k, j, i], on the CT's grid) on node, or on a new one, in the place of the CT they are about.
+
+    kind: one of COLOURS. node: a map of before, which is replaced; None for a new one of this name. Its colours may be
+    the user's by now, and stay. Returns the node.
+    """
+    isNew = node is None
+    node = nodes.putOnGrid(voxels, ctNode, node, name, {KIND_ATTRIBUTE: kind})
+    node.SetNodeReferenceID(OF_REFERENCE, ctNode.GetID())
+    if isNew:
+        display = node.GetDisplayNode()
+        display.AutoWindowLevelOff()
+        display.SetAndObserveColorNodeID(COLOURS[kind].tableID)
+        display.SetWindowLevelMinMax(COLOURS[kind].low, COLOURS[kind].high)
+        legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+        legend.SetTitleText("HU")
+        legend.SetVisibility(True)
+    return node
+
+
+def mapsOf(ctNode: Any, kind: str) -> list[Any]:
+    """The scene's maps of this kind that are about this CT, the newest last."""
+    return [
+        node
+        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        if node.GetAttribute(KIND_ATTRIBUTE) == kind and node.GetNodeReferenceID(OF_REFERENCE) == ctNode.GetID()
+    ]
+
+
+def subjectOf(node: Any) -> Any:
+    """The CT that a map is about; any other volume is its own subject."""
+    isMap = node.GetAttribute(KIND_ATTRIBUTE) is not None
+    return node.GetNodeReference(OF_REFERENCE) if isMap else node
+
+
+def outdate(ctNode: Any, newNode: Any) -> None:
+    """The CT has been made anew: part from it what was about the old one, and say so in its name.
+
+    newNode: the map that was made with it, if any; None for none.
+    """
+    for node in slicer.util.getNodesByClass("vtkMRMLNode"):
+        if node is not newNode and node.GetNodeReferenceID(OF_REFERENCE) == ctNode.GetID():
+            node.RemoveNodeReferenceIDs(OF_REFERENCE)
+            node.SetName(_("{name} (of an earlier CT)").format(name=node.GetName()))
+
+
+def removeMap(node: Any) -> None:
+    """Remove a map with its display nodes, the colour bar among them: the scene itself would keep those."""
+    for display in [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]:
+        if display is not None:
+            slicer.mrmlScene.RemoveNode(display)
+    slicer.mrmlScene.RemoveNode(node)

@@ -1,0 +1,155 @@
+"""MRML volume nodes and image files: the MR on its way to the engine, the CT on its way back."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from MRtoCTLib.errors import SynthesisError
+
+MODEL_ATTRIBUTE = "MRtoCT.Model"
+WEIGHTS_ATTRIBUTE = "MRtoCT.WeightsSHA256"
+SOURCE_ATTRIBUTE = "MRtoCT.SourceVolume"
+# What was found in the MR, or happened on the way: sentences, one a line; "none" if there are none.
+FINDINGS_ATTRIBUTE = "MRtoCT.Findings"
+HOUNSFIELD_UNITS = ("[hnsf'U]", "UCUM", "Hounsfield unit")
+_ATTENUATION = ("112031", "DCM", "Attenuation Coefficient")
+
+
+def outputName(mrNode: Any) -> str:
+    """The name of a CT made from this MR."""
+    return _("{name} sCT").format(name=mrNode.GetName())
+
+
+def writeVolume(
+    node: Any, path: Path, metadata: dict[str, str] | None = None, toWorld: np.ndarray | None = None
+) -> None:
+    """Write the node's voxels and grid (not its parent transform) to an image file.
+
+    metadata: entries for the file's header. toWorld: 4 x 4 matrix from RAS to RAS that moves the grid.
+    Raises SynthesisError if that fails, such as on a full disk.
+    """
+    import SimpleITK as sitk  # here, or every start of Slicer would wait for it
+
+    image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(node))
+    spacing, origin = np.array(node.GetSpacing()), np.array(node.GetOrigin())
+    directions = directionsOf(node)
+    if toWorld is not None:
+        axes = toWorld[:3, :3] @ directions * spacing
+        spacing, origin = np.linalg.norm(axes, axis=0), toWorld[:3, :3] @ origin + toWorld[:3, 3]
+        directions = axes / spacing
+    toLps = np.diag([-1.0, -1.0, 1.0])
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((toLps @ directions).ravel().tolist())
+    image.SetOrigin((toLps @ origin).tolist())
+    for key, value in (metadata or {}).items():
+        image.SetMetaData(key, value)
+    try:
+        sitk.WriteImage(image, str(path))
+    except RuntimeError as error:
+        raise SynthesisError(
+            _("The volume could not be written to '{folder}': free disk space there, or choose another folder for "
+              "temporary files in the application settings.").format(folder=path.parent)
+        ) from error
+
+
+def directionsOf(node: Any) -> np.ndarray:
+    """The directions of the node's axes in RAS, the columns of a 3 x 3 array."""
+    directions = vtk.vtkMatrix4x4()
+    node.GetIJKToRASDirectionMatrix(directions)
+    return slicer.util.arrayFromVTKMatrix(directions)[:3, :3]
+
+
+def matrixBetween(fromNode: Any, toNode: Any) -> np.ndarray | None:
+    """From one node's coordinates (RAS below its transform) to another's, 4 x 4; None if that is not linear.
+
+    toNode: None for the world.
+    """
+    source = fromNode.GetParentTransformNode()
+    target = toNode.GetParentTransformNode() if toNode is not None else None
+    if source is target:
+        return np.eye(4)
+    if any(node is not None and not node.IsTransformToWorldLinear() for node in (source, target)):
+        return None
+    matrix = vtk.vtkMatrix4x4()
+    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(source, target, matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def readVoxels(path: Path) -> np.ndarray:
+    """The voxels of the engine's CT: HU, int16, array [k, j, i]."""
+    import SimpleITK as sitk
+
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def putCt(voxels: np.ndarray, mrNode: Any, outputNode: Any, facts: dict[str, str]) -> Any:
+    """Put the CT on outputNode, or on a new node of the scene, in the place of the MR.
+
+    voxels: HU, array [k, j, i], one per voxel of the MR. facts: the node's attributes (where it comes from).
+    Returns the node. Raises SynthesisError, before anything is changed, if the MR has changed its size meanwhile.
+    """
+    if voxels.shape != slicer.util.arrayFromVolume(mrNode).shape:
+        raise SynthesisError(
+            _("'{name}' was changed while its CT was made: synthesize it once more.").format(name=mrNode.GetName())
+        )
+    return putOnGrid(voxels, mrNode, outputNode, outputName(mrNode), facts)
+
+
+def putOnGrid(voxels: np.ndarray, gridNode: Any, node: Any, name: str, attributes: dict[str, str]) -> Any:
+    """Put voxels in HU ([k, j, i], one per voxel of gridNode) on node, in the place of gridNode, and beside it.
+
+    node: None for a new node of this name (numbered if the name is taken). Returns the node.
+    """
+    isNew = node is None
+    node = slicer.vtkMRMLScalarVolumeNode() if isNew else node
+    with slicer.util.NodeModify(node):
+        node.CopyOrientation(gridNode)
+        slicer.util.updateVolumeFromArray(node, voxels.astype(np.int16, copy=False))
+        node.SetVoxelValueQuantity(_codedEntry(*_ATTENUATION))
+        node.SetVoxelValueUnits(_codedEntry(*HOUNSFIELD_UNITS))
+        for key, value in attributes.items():
+            node.SetAttribute(key, value)
+        if isNew:
+            node.SetName(freeName(name))
+            slicer.mrmlScene.AddNode(node)
+        # CopyOrientation() copies the grid, not the transform that the grid stands under.
+        node.SetAndObserveTransformNodeID(gridNode.GetTransformNodeID())
+        if node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+    _placeBeside(gridNode, node)
+    return node
+
+
+def freeName(name: str) -> str:
+    """The name, numbered if a node of the scene has it already."""
+    taken = slicer.mrmlScene.GetFirstNodeByName(name) is not None
+    return slicer.mrmlScene.GenerateUniqueName(name) if taken else name
+
+
+def stampOf(node: Any) -> str:
+    """A text that changes with the node's voxels and their place, and not with its name or its colours."""
+    toRas = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(toRas)
+    place = slicer.util.arrayFromVTKMatrix(toRas).ravel().tolist()
+    scalars = node.GetImageData().GetPointData().GetScalars()
+    return f"{scalars.GetMTime()} {node.GetTransformNodeID()} {place}"
+
+
+def _codedEntry(value: str, scheme: str, meaning: str) -> Any:
+    entry = slicer.vtkCodedEntry()
+    entry.SetValueSchemeMeaning(value, scheme, meaning)
+    return entry
+
+
+def _placeBeside(mrNode: Any, node: Any) -> None:
+    """Put the node under the subject hierarchy item (study, folder) that holds the MR."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    mrItem = hierarchy.GetItemByDataNode(mrNode)
+    item = hierarchy.GetItemByDataNode(node)
+    # Without the application's plugins (slicer-core) nodes have no items by themselves.
+    if mrItem != hierarchy.GetInvalidItemID() and item != hierarchy.GetInvalidItemID():
+        hierarchy.SetItemParent(item, hierarchy.GetItemParent(mrItem))

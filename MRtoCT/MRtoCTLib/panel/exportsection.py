@@ -1,0 +1,129 @@
+"""The panel's section Export: the synthetic CT as a DICOM series."""
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from MRtoCTLib import validation
+from MRtoCTLib.panel.runcontrols import showRun
+from MRtoCTLib.tasks import export
+from MRtoCTLib.tasks.base import State
+from MRtoCTLib.tasks.polling import repeatUntilDone
+
+_FOLDER_SETTING = "MRtoCT/ExportFolder"
+
+
+class ExportSection(VTKObservationMixin):
+    """Exports the selected CT. ui: the controls of Resources/UI/MRtoCT.ui. logic: MRtoCTLogic, for its engine."""
+
+    def __init__(self, ui: Any, logic: Any) -> None:
+        VTKObservationMixin.__init__(self)
+        self.ui = ui
+        self._logic = logic
+        self._ctNode: Any = None
+        self._origin: export.Origin | None = None
+        self._export: export.Export | None = None
+        self._gone = False
+        self._tooltip = ui.exportButton.toolTip
+        folder = slicer.app.userSettings().value(_FOLDER_SETTING)
+        ui.exportFolderButton.directory = str(folder if folder and Path(folder).is_dir() else Path.home())
+        ui.exportButton.connect("clicked(bool)", self.onExportButton)
+        ui.exportResampleCheckBox.connect("toggled(bool)", self.onResampleToggled)
+        self._show()
+
+    def setCt(self, ctNode: Any) -> None:
+        """Offer this volume; None if there is none."""
+        if ctNode is self._ctNode:
+            return
+        events = (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent)
+        for event in events:
+            if self._ctNode is not None:
+                self.removeObserver(self._ctNode, event, self.onCtModified)
+            if ctNode is not None:
+                self.addObserver(ctNode, event, self.onCtModified)
+        self._ctNode = ctNode
+        # Asked once and not at every change: it is a question to the database for each file.
+        self._origin = export.originOf(ctNode) if ctNode is not None else None
+        if self._export is not None and not self._export.isRunning:
+            self._export = None  # what came of it was about another CT
+        self._show()
+
+    def cleanup(self) -> None:
+        """The panel goes away."""
+        self._gone = True
+        self.removeObservers()
+        if self._export is not None:
+            self._export.abort()
+
+    def onCtModified(self, caller: Any, event: str) -> None:
+        self._show()
+
+    def onResampleToggled(self, checked: bool) -> None:
+        self._show()
+
+    def onExportButton(self, checked: bool = False) -> None:
+        if self._isRunning():
+            self._export.cancel()
+            return
+        with slicer.util.tryWithErrorDisplay(_("The export could not be started."), waitCursor=True):
+            parent = self.ui.exportFolderButton.directory
+            slicer.app.userSettings().setValue(_FOLDER_SETTING, parent)
+            self._export = export.Export(
+                self._logic.engine,
+                self._ctNode,
+                export.newFolder(parent),
+                self.ui.exportResampleCheckBox.checked,
+                self._onExportChanged,
+                self.ui.logTextEdit.appendPlainText,
+            )
+            repeatUntilDone(self._export.poll)
+        self._show()
+
+    def _onExportChanged(self, task: export.Export) -> None:
+        if self._gone:
+            return
+        self._export = task
+        self._show()
+        if task.state is State.FAILED:
+            details = {"detailedText": task.error.log} if task.error.log else {}
+            slicer.util.errorDisplay(str(task.error), **details)
+
+    def _isRunning(self) -> bool:
+        return self._export is not None and self._export.isRunning
+
+    def _status(self) -> str:
+        """What is being done, what came of the last export, or what the next one will write."""
+        task = self._export
+        if task is not None and task.isRunning:
+            return task.stage
+        if task is not None and task.state is State.DONE:
+            done = _(
+                "{count} files were written to {folder}. To use them in Slicer, import that folder in the module DICOM."
+            ).format(count=task.facts["files"], folder=task.facts["output"])
+            return "\n".join([done, *(finding["message"] for finding in task.findings)])
+        if task is not None:
+            return str(task.error)
+        if self._ctNode is None or validation.problemOfExport(self._ctNode, resample=True):
+            return ""
+        return export.identifiersOf(self._origin)
+
+    def _show(self) -> None:
+        running = self._isRunning()
+        problem = "" if running else validation.problemOfExport(self._ctNode, self.ui.exportResampleCheckBox.checked)
+        showRun(
+            self.ui.exportButton,
+            self.ui.exportProgressBar,
+            self._export,
+            start=_("Export DICOM CT"),
+            hint=self._tooltip,
+            cancelHint=_("Stop the export. No file is written."),
+            problem=problem,
+        )
+        for name in ("exportFolderButton", "exportResampleCheckBox"):
+            getattr(self.ui, name).enabled = not running
+        parts = [self._status()] if running else [problem if self._ctNode is not None else "", self._status()]
+        self.ui.exportStatusLabel.text = "\n".join(part for part in parts if part)

@@ -1,0 +1,144 @@
+"""From an MR node to a CT node, and the bad ends."""
+
+import numpy as np
+import slicer
+import vtk
+
+from decnn import NOTICE
+from MRtoCTLib import nodes
+from MRtoCTLib.errors import SynthesisError
+from MRtoCTLib.selftest.case import SelfTestCase
+from MRtoCTLib.tasks.synthesis import Synthesis
+
+
+class SynthesisTests(SelfTestCase):
+    """The logic alone."""
+
+    def test_synthesize(self) -> None:
+        """From the MR alone: a new CT beside it, on its grid, with everything that a CT node should say of itself."""
+        mr = self.addHead("Somebody T1")
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "Study")
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(mr), study)
+        stages: list[str] = []
+        fractions: list[float] = []
+
+        def listen(synthesis: Synthesis) -> None:
+            stages.append(synthesis.stage)
+            fractions.append(synthesis.fraction)
+
+        ct = self.logic.synthesize(mr, model=self.model, onChanged=listen)
+
+        self.assertEqual(ct.GetName(), "Somebody T1 sCT")
+        self.assertSameGrid(mr, ct)
+        voxels = slicer.util.arrayFromVolume(ct)
+        self.assertEqual(voxels.dtype, np.int16)
+        self.assertGreaterEqual(voxels.min(), -1024)
+        self.assertLessEqual(voxels.max(), 3071)
+        self.assertEqual(voxels[0, 0, 0], -1000)
+        self.assertEqual(ct.GetVoxelValueUnits().GetCodeValue(), "[hnsf'U]")
+        self.assertEqual(ct.GetVoxelValueQuantity().GetCodeValue(), "112031")
+        self.assertEqual((ct.GetDisplayNode().GetWindow(), ct.GetDisplayNode().GetLevel()), (1000, 400))
+        self.assertEqual(hierarchy.GetItemParent(hierarchy.GetItemByDataNode(ct)), study)
+        kept = ("Model", "ModelVersion", "WeightsSHA256", "Version", "Device", "Seconds", "SourceVolume", "Findings")
+        for name in kept:
+            self.assertTrue(ct.GetAttribute(f"MRtoCT.{name}"), name)
+        self.assertEqual(ct.GetAttribute("MRtoCT.SourceVolume"), mr.GetID())
+        self.assertEqual(ct.GetAttribute("MRtoCT.Notice"), NOTICE)
+        self.assertGreater(len(set(stages)), 3)
+        self.assertEqual(fractions, sorted(fractions))
+        for view in self.overlayViews():
+            self.assertEqual(view.GetBackgroundVolumeID(), mr.GetID())
+            self.assertEqual(view.GetForegroundVolumeID(), ct.GetID())
+            self.assertEqual(view.GetForegroundOpacity(), 0.5)
+        self.assertFalse(self.logic.isRunning)
+
+    def test_obliqueUnderTransform(self) -> None:
+        """An oblique, sagittally stored, anisotropic MR under a transform, into an output that is there already."""
+        mr = self.addHead("Tilted", spacing=(5.0, 4.0, 3.0), tilt=20.0, sagittal=True)
+        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Couch")
+        matrix = vtk.vtkTransform()
+        matrix.RotateX(30)
+        matrix.Translate(10, -20, 30)
+        transform.SetMatrixTransformToParent(matrix.GetMatrix())
+        mr.SetAndObserveTransformNodeID(transform.GetID())
+        output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Mine")
+
+        ct = self.logic.synthesize(mr, output, model=self.model)
+
+        self.assertIs(ct, output)
+        self.assertEqual(ct.GetName(), "Mine")
+        self.assertSameGrid(mr, ct)
+        self.assertEqual(ct.GetTransformNodeID(), transform.GetID())
+        bounds = [[0.0] * 6, [0.0] * 6]
+        mr.GetRASBounds(bounds[0])
+        ct.GetRASBounds(bounds[1])
+        np.testing.assert_allclose(bounds[0], bounds[1], atol=1e-6)
+
+    def test_badInputs(self) -> None:
+        """Each gets a sentence, and the scene stays as it was."""
+        head = self.addHead("Head")
+        empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
+        labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")
+        slicer.util.updateVolumeFromArray(labels, np.ones((20, 20, 20), np.int16))
+        flat = slicer.util.addVolumeFromArray(np.full((20, 20, 20), 7, np.float32), name="Flat")
+        before = self.nodes()
+        for mr, output, options, said in [
+            (None, None, {}, "T1"),
+            (empty, None, {}, "empty"),
+            (labels, None, {}, "not an image"),
+            (head, head, {}, "is the input"),
+            (head, labels, {}, "cannot hold"),
+            (head, None, {"model": "no-such-model"}, "no-such-model"),
+            (head, None, {"device": "abacus"}, "abacus"),
+            (flat, None, {"model": self.model}, "."),
+        ]:
+            with self.assertRaises(SynthesisError) as raised:
+                self.logic.synthesize(mr, output, **options)
+            self.assertIn(said, str(raised.exception))
+            self.assertNotIn("Traceback", str(raised.exception))
+            self.assertEqual(self.nodes(), before)
+            self.assertFalse(self.logic.isRunning)
+
+    def test_failureLeavesTheOutput(self) -> None:
+        """An engine that fails, or dies without a word, changes nothing."""
+        head = self.addHead("Head")
+        output = slicer.util.addVolumeFromArray(np.arange(8, dtype=np.int16).reshape(2, 2, 2), name="Old CT")
+        before = self.nodes()
+        for role, said in (("fail", "The actor forgot his text."), ("crash", "exit code 70")):
+            self.act(role)
+            with self.assertRaises(SynthesisError) as raised:
+                self.logic.synthesize(head, output)
+            self.assertIn(said, str(raised.exception))
+            self.assertEqual(self.nodes(), before)
+            np.testing.assert_array_equal(slicer.util.arrayFromVolume(output).ravel(), np.arange(8))
+            self.assertIsNone(output.GetAttribute(nodes.MODEL_ATTRIBUTE))
+
+    def test_cancel(self) -> None:
+        """Within two seconds: no process, no file, no node. Meanwhile a second synthesis is refused."""
+        head = self.addHead("Head")
+        before = self.nodes()
+        synthesis = self.startHanging(head)
+        with self.assertRaises(SynthesisError) as raised:
+            self.logic.synthesize(head)
+        self.assertIn("already running", str(raised.exception))
+        self.logic.cancel()
+        self.assertEndsCancelled(synthesis)
+        self.assertEqual(self.nodes(), before)
+
+    def test_nodeRemovedWhileRunning(self) -> None:
+        """The MR, or the output, goes: the synthesis ends."""
+        for role in ("MR", "output"):
+            head = self.addHead("Head")
+            output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+            synthesis = self.startHanging(head, output)
+            slicer.mrmlScene.RemoveNode(head if role == "MR" else output)
+            self.assertEndsCancelled(synthesis)
+            self.assertIn("removed", str(synthesis.error))
+
+    def test_sceneClosedWhileRunning(self) -> None:
+        """The scene is closed: the synthesis ends, and brings nothing into the new scene."""
+        synthesis = self.startHanging(self.addHead("Head"))
+        slicer.mrmlScene.Clear()
+        self.assertEndsCancelled(synthesis)
+        self.assertEqual(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"), [])

@@ -1,0 +1,229 @@
+"""One run of the engine for nodes of the scene: files out, engine, files in; progress, cancel, and a clear end."""
+
+import atexit
+import enum
+import logging
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from concurrent import futures
+from typing import Any, ClassVar
+
+import slicer
+from slicer.i18n import tr as _
+
+from MRtoCTLib.errors import TaskError
+from MRtoCTLib.tasks.process import EngineProcess
+from MRtoCTLib.tasks.workspace import Workspace
+
+_LOG_LINES_OF_AN_ERROR = 30
+# Only after this much work does the speed so far say something about the rest: the start is not like what follows.
+_FRACTION_THAT_TELLS, _SECONDS_THAT_TELL = 0.1, 3.0
+_running: "weakref.WeakSet[EngineTask]" = weakref.WeakSet()
+
+
+class State(enum.Enum):
+    """Where a task stands; the last three are final."""
+
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class EngineTask:
+    """Call poll() until it returns True. Until then, and unless the task ends DONE, the scene is untouched.
+
+    Subclasses say what is asked of the engine (_command), which nodes must stay (_nodes) and what is done with its
+    answer (_read, _deliver). Of each subclass only one can run at a time in the application: ``current``.
+
+    state, fraction (0..1), stage (text): the progress. findings: what the engine found (dicts with severity, code,
+    message). facts: the engine's result. error: why there is none, once FAILED or CANCELLED. onChanged: called with
+    this object whenever one of these changes. onLog: called with each line of the engine's log.
+    """
+
+    current: "ClassVar[Any]" = None
+    Error: type[TaskError] = TaskError
+    """What is raised, and kept as error, where the task fails."""
+    Cancelled: type[TaskError] = TaskError
+    """What is kept as error where it is cancelled."""
+
+    def __init__(self, onChanged: Callable[[Any], None], onLog: Callable[[str], None]) -> None:
+        self.state = State.RUNNING
+        self.fraction = 0.0
+        self.stage = _("Starting")
+        self.findings: list[dict[str, Any]] = []
+        self.facts: dict[str, Any] = {}
+        self.error: TaskError | None = None
+        self._onChanged = onChanged
+        self._onLog = onLog
+        self._lastLog: deque[str] = deque(maxlen=_LOG_LINES_OF_AN_ERROR)
+        self._engineError = ""
+        self._cancelReason = ""
+        self._reading: futures.Future[None] | None = None
+        self._started = time.monotonic()
+
+    def _start(self) -> None:
+        """Write the files and start the engine; at the end of a subclass's __init__()."""
+        self.workspace = Workspace()
+        try:
+            self._process = EngineProcess(self._command(), self._onEvent, self._onEngineLog)
+        except OSError as error:
+            self.workspace.remove()
+            raise self.Error(
+                _("The engine could not be started ({reason}): reinstall the extension.").format(reason=error)
+            ) from error
+        except BaseException:
+            self.workspace.remove()
+            raise
+        type(self).current = self
+        _running.add(self)
+        self._tellOfChange()
+
+    def _command(self) -> list[str]:
+        """Write what the engine needs into the workspace; returns the engine's command line."""
+        raise NotImplementedError
+
+    def _nodes(self) -> list[Any]:
+        """The nodes of the scene without which the task has no sense."""
+        raise NotImplementedError
+
+    def _read(self) -> None:
+        """Read the engine's files, for _deliver(). Done in a thread, so that a large file does not hold the application
+        up: it must not touch a node.
+        """
+
+    def _deliver(self) -> None:
+        """Bring what the engine made into the scene. Raises Error, before anything is changed, if that cannot be."""
+        raise NotImplementedError
+
+    def _sentence(self, what: str) -> str:
+        """What is said of this kind of task when it was "cancelled", its nodes were "removed", or "undelivered"."""
+        raise NotImplementedError
+
+    @property
+    def isRunning(self) -> bool:
+        return self.state in (State.RUNNING, State.CANCELLING)
+
+    @property
+    def secondsElapsed(self) -> float:
+        """Time since the start, in seconds."""
+        return time.monotonic() - self._started
+
+    @property
+    def secondsLeft(self) -> float | None:
+        """Time to the end, in seconds, if it goes on as until now; None while too little is done to tell."""
+        elapsed = self.secondsElapsed
+        if self.fraction <= _FRACTION_THAT_TELLS or elapsed < _SECONDS_THAT_TELL:
+            return None
+        return elapsed * (1 - self.fraction) / self.fraction
+
+    def poll(self) -> bool:
+        """Take in what the engine said. True once all is over and the result, if there is one, is in the scene."""
+        if not self.isRunning:
+            return True
+        if not all(slicer.mrmlScene.IsNodePresent(node) for node in self._nodes()):
+            self.cancel(self._sentence("removed"))
+        try:
+            if not self._process.poll() or not self._hasRead():
+                return False
+            # While a scene is being loaded or closed, nodes get new IDs, or go.
+            if slicer.mrmlScene.IsBatchProcessing():
+                return False
+            self._finish()
+        except TaskError as error:
+            self._end(State.FAILED, error)
+        except Exception as error:  # whatever it is, it must not leave a task that never ends
+            logging.exception("The result of the engine could not be delivered")
+            self._process.stop()
+            reason = f"{type(error).__name__}: {error}"
+            self._end(State.FAILED, self.Error(self._sentence("undelivered").format(reason=reason)))
+        return True
+
+    def cancel(self, reason: str = "") -> None:
+        """Stop the engine; poll() then returns True within two seconds. reason: a sentence, if it is not the user."""
+        if self.state is not State.RUNNING:
+            return
+        self._cancelReason = reason
+        self._process.cancel()
+        self._change(State.CANCELLING)
+
+    def abort(self) -> None:
+        """Stop the engine and wait for its end; for when there will be nobody to poll()."""
+        if self.isRunning:
+            self._process.stop()
+            if self._reading is not None:
+                futures.wait([self._reading])
+            self._end(State.CANCELLED, self.Cancelled(self._sentence("cancelled")))
+
+    def _onEvent(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "progress":
+            self.fraction = max(self.fraction, min(float(event.get("fraction", 0.0)), 1.0))
+            stage = str(event.get("stage", ""))
+            if stage != self.stage:
+                self._onEngineLog(f"{self.secondsElapsed:6.1f} s  {stage}")
+            self.stage = stage
+        elif kind == "finding":
+            self.findings.append(event)
+            self._onEngineLog(f"{event.get('severity', '').capitalize()}: {event.get('message', '')}")
+        elif kind == "result":
+            self.facts = event
+        elif kind == "error":
+            self._engineError = str(event.get("message", ""))
+        self._tellOfChange()
+
+    def _onEngineLog(self, line: str) -> None:
+        self._lastLog.append(line)
+        self._onLog(line)
+
+    def _tellOfChange(self) -> None:
+        try:
+            self._onChanged(self)
+        except Exception:  # the caller's defect; the task goes on
+            logging.exception("The listener of a task failed")
+
+    def _hasRead(self) -> bool:
+        """Let the engine's files, if it has made any, be read; True once that is done."""
+        made = self.state is State.RUNNING and self._process.exitCode == 0 and self.facts
+        if made and self._reading is None:
+            executor = futures.ThreadPoolExecutor(1, "MRtoCT reader")
+            self._reading = executor.submit(self._read)
+            executor.shutdown(wait=False)  # the thread ends with its work
+        return self._reading is None or self._reading.done()
+
+    def _finish(self) -> None:
+        """The engine has ended: bring home what it made, or say why it made nothing."""
+        if self.state is State.CANCELLING:
+            self._end(State.CANCELLED, self.Cancelled(self._cancelReason or self._sentence("cancelled")))
+            return
+        code = self._process.exitCode
+        if code != 0 or not self.facts:
+            message = self._engineError or _(
+                "The engine ended unexpectedly (exit code {code}): its last lines are in the log."
+            ).format(code=code)
+            raise self.Error(message, "\n".join(self._lastLog))
+        if self._reading is not None:
+            self._reading.result()  # raises what _read() has raised
+        self._deliver()
+        self.fraction = 1.0
+        self._end(State.DONE, None)
+
+    def _end(self, state: State, error: TaskError | None) -> None:
+        self.workspace.remove()
+        type(self).current = None
+        _running.discard(self)
+        self.error = error
+        self._change(state)
+
+    def _change(self, state: State) -> None:
+        self.state = state
+        self._tellOfChange()
+
+
+@atexit.register
+def _abortAll() -> None:
+    for task in list(_running):
+        task.abort()

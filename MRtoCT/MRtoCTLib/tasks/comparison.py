@@ -1,0 +1,86 @@
+"""A synthetic CT compared with a reference CT of the scene: files out, engine, results into the scene."""
+
+from collections.abc import Callable
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from MRtoCTLib import nodes, validation
+from MRtoCTLib.display import results
+from MRtoCTLib.errors import ComparisonCancelled, ComparisonError
+from MRtoCTLib.tasks.base import EngineTask
+
+
+class Comparison(EngineTask):
+    """Starts at once; see EngineTask for how it goes on.
+
+    ctNode, referenceNode: what is compared. mrNode: the MR to which the reference is registered; None for no
+    registration. results: the results.Results, once DONE.
+    """
+
+    Error = ComparisonError
+    Cancelled = ComparisonCancelled
+
+    def __init__(
+        self,
+        engine: list[str],
+        ctNode: Any,
+        referenceNode: Any,
+        mrNode: Any = None,
+        onChanged: Callable[["Comparison"], None] = lambda _comparison: None,
+        onLog: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        if Comparison.current is not None:
+            raise ComparisonError(_("A comparison is already running: wait until it has ended, or cancel it."))
+        problem = validation.problemOfReference(referenceNode, ctNode)
+        if not problem and mrNode is not None:
+            problem = validation.problemOfInput(mrNode) or validation.problemOfTransform(mrNode, ctNode)
+        if problem:
+            raise ComparisonError(problem)
+        super().__init__(onChanged, onLog)
+        self.ctNode = ctNode
+        self.referenceNode = referenceNode
+        self.mrNode = mrNode
+        self.results: results.Results | None = None
+        self._engine = engine
+        self._stamps = [nodes.stampOf(node) for node in self._compared()]
+        self._start()
+
+    def _command(self) -> list[str]:
+        """All images in the coordinates of the CT's node, so that no transform is left to be considered."""
+        folder = self.workspace.path
+        for node, name in ((self.ctNode, "ct"), (self.referenceNode, "reference"), (self.mrNode, "mr")):
+            if node is not None:
+                nodes.writeVolume(node, folder / f"{name}.nrrd", toWorld=nodes.matrixBetween(node, self.ctNode))
+        how = ["--register", str(folder / "mr.nrrd")] if self.mrNode is not None else ["--resample"]
+        files = [str(folder / name) for name in ("ct.nrrd", "reference.nrrd")]
+        difference = ["--difference", str(folder / "difference.nrrd")]
+        return [*self._engine, "evaluate", *files, *how, *difference, "--progress", "json"]
+
+    def _nodes(self) -> list[Any]:
+        return [node for node in (self.ctNode, self.referenceNode, self.mrNode) if node is not None]
+
+    def _compared(self) -> list[Any]:
+        return [self.ctNode, self.referenceNode]
+
+    def _sentence(self, what: str) -> str:
+        return {
+            "cancelled": _("The comparison was cancelled."),
+            "removed": _("A volume was removed, so the comparison was cancelled."),
+            "undelivered": _("The result of the comparison could not be loaded ({reason})."),
+        }[what]
+
+    def _read(self) -> None:
+        self._voxels = nodes.readVoxels(self.workspace.path / "difference.nrrd")
+
+    def _deliver(self) -> None:
+        voxels = self._voxels
+        del self._voxels  # or the panel would hold on to them, after the scene has been closed too
+        for node, stamp in zip(self._compared(), self._stamps, strict=True):
+            if nodes.stampOf(node) != stamp:  # such as by a synthesis into the same volume
+                raise ComparisonError(
+                    _("'{name}' was changed while it was compared: compare once more.").format(name=node.GetName())
+                )
+        self.results = results.putResults(self.ctNode, self.referenceNode, voxels, self.facts)
+
+

@@ -1,0 +1,119 @@
+"""A synthetic CT of the scene as a DICOM CT series on disk, beside the series of its MR in the same study."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from MRtoCTLib import nodes, validation
+from MRtoCTLib.errors import ExportCancelled, ExportError
+from MRtoCTLib.tasks.base import EngineTask
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The DICOM files of the MR that a CT was made from. mrName: "" if that MR is no longer in the scene."""
+
+    mrName: str
+    hasSeries: bool  # the MR was loaded from a DICOM series
+    files: list[str]  # its files; empty if not all of them are in Slicer's DICOM database
+
+
+def originOf(ctNode: Any) -> Origin:
+    """Where Slicer's DICOM database has the series of the MR that this CT was made from."""
+    mrNode = slicer.mrmlScene.GetNodeByID(ctNode.GetAttribute(nodes.SOURCE_ATTRIBUTE) or "")
+    if mrNode is None or not mrNode.IsA("vtkMRMLScalarVolumeNode"):
+        return Origin("", False, [])
+    uids = (mrNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    files = [database.fileForInstance(uid) for uid in uids] if database is not None and database.isOpen else []
+    return Origin(mrNode.GetName(), bool(uids), files if files and all(f and Path(f).is_file() for f in files) else [])
+
+
+def identifiersOf(origin: Origin) -> str:
+    """Which patient, study and frame of reference the series will have, as a sentence."""
+    if origin.files:
+        return _(
+            "Patient, study and frame of reference are those of the DICOM series of '{name}' ({count} files)."
+        ).format(name=origin.mrName, count=len(origin.files))
+    if origin.hasSeries:
+        reason = _("The DICOM files of '{name}' are no longer in Slicer's DICOM database (import them again)")
+    elif origin.mrName:
+        reason = _("'{name}' was not loaded from a DICOM series")
+    else:
+        reason = _("The MR of this CT is not in the scene")
+    return _("{reason}, so the CT gets no patient, a new study and a new frame of reference.").format(
+        reason=reason.format(name=origin.mrName)
+    )
+
+
+def newFolder(parent: str) -> Path:
+    """A folder in ``parent`` that does not exist yet, named after the time: a volume's name may be the patient's."""
+    base = Path(parent) / time.strftime("sCT_%Y%m%d_%H%M%S")
+    path, number = base, 1
+    while path.exists():
+        number += 1
+        path = base.with_name(f"{base.name}_{number}")
+    return path
+
+
+class Export(EngineTask):
+    """Starts at once; see EngineTask for how it goes on. Once DONE, the series lies in ``folder``.
+
+    ctNode: a CT that this module made. folder: a folder that does not exist yet. resample: whether an oblique,
+    sheared or transformed CT may be brought to axial slices of 1 mm; else it is refused (ExportError).
+    """
+
+    Error = ExportError
+    Cancelled = ExportCancelled
+
+    def __init__(
+        self,
+        engine: list[str],
+        ctNode: Any,
+        folder: Path,
+        resample: bool = False,
+        onChanged: Callable[["Export"], None] = lambda _export: None,
+        onLog: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        if Export.current is not None:
+            raise ExportError(_("An export is already running: wait until it has ended, or cancel it."))
+        problem = validation.problemOfExport(ctNode, resample)
+        if problem:
+            raise ExportError(problem)
+        super().__init__(onChanged, onLog)
+        self.ctNode = ctNode
+        self.folder = folder
+        self.resample = resample
+        self.origin = originOf(ctNode)
+        self._engine = engine
+        self._start()
+
+    def _command(self) -> list[str]:
+        attributes = [name for name in self.ctNode.GetAttributeNames() if name.startswith("MRtoCT.")]
+        metadata = {name: self.ctNode.GetAttribute(name) for name in attributes}
+        path = self.workspace.path / "ct.nrrd"
+        nodes.writeVolume(self.ctNode, path, metadata, nodes.matrixBetween(self.ctNode, None))
+        options = ["--resample", "--allow-moved"] if self.resample else []
+        if self.origin.files:
+            names = self.workspace.path / "mr_files.txt"
+            names.write_text("\n".join(self.origin.files), encoding="utf-8")
+            options += ["--reference-list", str(names)]
+        return [*self._engine, "export-dicom", str(path), str(self.folder), "--progress", "json", *options]
+
+    def _nodes(self) -> list[Any]:
+        return []  # all that is needed of the scene has been written
+
+    def _deliver(self) -> None:
+        """The engine has put the series where it belongs."""
+
+    def _sentence(self, what: str) -> str:
+        return {
+            "cancelled": _("The export was cancelled: no file was written."),
+            "removed": "",
+            "undelivered": _("The export failed ({reason})."),
+        }[what]

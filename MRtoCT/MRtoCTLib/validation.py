@@ -1,0 +1,138 @@
+"""Which nodes can be input, output, reference or export, and which volume is most likely the T1.
+
+A problem is a sentence for the user; "" means that nothing is obviously wrong. What the voxels say is for the engine.
+"""
+
+import re
+from typing import Any
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from MRtoCTLib.display import maps
+from MRtoCTLib.nodes import HOUNSFIELD_UNITS, MODEL_ATTRIBUTE, WEIGHTS_ATTRIBUTE, directionsOf, matrixBetween
+
+# Voxels that are off an axial grid by less are on it: the same limit as in decnn.io.dicom_ct.
+_SAME_PLACE_MM = 0.02
+
+
+def problemOfInput(node: Any) -> str:
+    """Why this node cannot be a T1 MR of the head, as a sentence; "" if nothing is obviously wrong with it."""
+    if node is None:
+        return _("Select the T1 MR volume.")
+    name = node.GetName()
+    if not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return _("'{name}' is not an image volume: select a T1 MR volume.").format(name=name)
+    image = node.GetImageData()
+    if image is None or not node.GetImageData().GetPointData().GetScalars():
+        return _("'{name}' is empty: select a volume with image data.").format(name=name)
+    if image.GetNumberOfScalarComponents() != 1:
+        return _("'{name}' has several values per voxel: select a volume with one.").format(name=name)
+    return ""
+
+
+def problemOfOutput(outputNode: Any, mrNode: Any) -> str:
+    """Why the CT cannot be put on this node, as a sentence; "" if it can. None stands for a node yet to be made."""
+    if outputNode is None:
+        return ""
+    name = outputNode.GetName()
+    if outputNode is mrNode:
+        return _("'{name}' is the input: select another output volume, so that the MR is kept.").format(name=name)
+    if not outputNode.IsA("vtkMRMLScalarVolumeNode") or outputNode.IsA("vtkMRMLLabelMapVolumeNode"):
+        return _("'{name}' cannot hold a CT: select a scalar volume, or none.").format(name=name)
+    return ""
+
+
+def looksLikeT1(node: Any) -> int:
+    """How probable it is that this volume is a T1 MR: 0 (something else) to 2 (its name says so)."""
+    if problemOfInput(node) or node.GetAttribute(MODEL_ATTRIBUTE):
+        return 0
+    units = node.GetVoxelValueUnits()
+    if units is not None and units.GetCodeValue() == HOUNSFIELD_UNITS[0]:
+        return 0
+    name = node.GetName().lower()
+    if re.search(r"t1|mp-?rage|spgr|bravo|tfl3d", name):
+        return 2
+    if re.search(r"t2|flair|swi|adc|dwi|dti|bold|(?<![a-z])(ct|cbct|pd|pet)|(ct|cbct|pet)(?![a-z])", name):
+        return 0
+    return 1
+
+
+def mostLikelyT1() -> Any:
+    """The first of the scene's volumes that most looks like a T1 MR; None if none does."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    best = max(nodes, key=looksLikeT1, default=None)
+    return best if best is not None and looksLikeT1(best) > 0 else None
+
+
+def problemOfReference(referenceNode: Any, ctNode: Any) -> str:
+    """Why these two cannot be compared, as a sentence; "" if nothing is obviously wrong with them."""
+    if ctNode is None or ctNode.GetImageData() is None:
+        return _("Select the synthetic CT, or synthesize one first.")
+    if referenceNode is None:
+        return _("Select the reference CT.")
+    name = referenceNode.GetName()
+    if referenceNode is ctNode:
+        return _("'{name}' is the synthetic CT itself: select a real CT of the same head.").format(name=name)
+    if not referenceNode.IsA("vtkMRMLScalarVolumeNode") or referenceNode.IsA("vtkMRMLLabelMapVolumeNode"):
+        return _("'{name}' is not an image volume: select a CT.").format(name=name)
+    image = referenceNode.GetImageData()
+    if image is None or not image.GetPointData().GetScalars():
+        return _("'{name}' is empty: select a volume with image data.").format(name=name)
+    if image.GetNumberOfScalarComponents() != 1:
+        return _("'{name}' has several values per voxel: select a CT.").format(name=name)
+    if referenceNode.GetAttribute(maps.KIND_ATTRIBUTE):
+        return _("'{name}' is no CT, but a map of errors: select a CT.").format(name=name)
+    return problemOfTransform(referenceNode, ctNode)
+
+
+def problemOfTransform(node: Any, ctNode: Any) -> str:
+    if matrixBetween(node, ctNode) is not None:
+        return ""
+    return _(
+        "'{name}' or '{ct}' stands under a transform that is not linear: harden it first (module Transforms)."
+    ).format(name=node.GetName(), ct=ctNode.GetName())
+
+
+def problemOfExport(ctNode: Any, resample: bool) -> str:
+    """Why this node cannot be exported, as a sentence; "" if it can. resample: whether the grid may be changed."""
+    if ctNode is None:
+        return _("Select the synthetic CT, or synthesize one first.")
+    name = ctNode.GetName()
+    if problemOfInput(ctNode):
+        return problemOfInput(ctNode)
+    if not ctNode.GetAttribute(MODEL_ATTRIBUTE) or not ctNode.GetAttribute(WEIGHTS_ATTRIBUTE):
+        return _("'{name}' does not say which model made it: select a CT that this module made.").format(name=name)
+    toWorld = matrixBetween(ctNode, None)
+    if toWorld is None:
+        return _(
+            "'{name}' stands under a transform that is not linear, and DICOM cannot hold that: harden the transform, "
+            "or take the CT out of it (module Transforms)."
+        ).format(name=name)
+    if resample:
+        return ""
+    if not np.allclose(toWorld, np.eye(4), rtol=0, atol=1e-9):
+        return _(
+            "'{name}' stands under the transform '{transform}', so it is not where its MR's DICOM series is: take it "
+            "out of the transform (module Transforms), or allow resampling."
+        ).format(name=name, transform=ctNode.GetParentTransformNode().GetName())
+    return _problemOfGrid(ctNode)
+
+
+def _problemOfGrid(node: Any) -> str:
+    """Why the node's grid is no stack of axial, sagittal or coronal slices, as a sentence; "" if it is."""
+    axes = directionsOf(node)
+    nearest = np.zeros((3, 3))
+    for axis, main in enumerate(np.abs(axes).argmax(axis=0)):
+        nearest[main, axis] = np.sign(axes[main, axis])
+    last = np.array(node.GetImageData().GetDimensions()) - 1
+    if np.linalg.matrix_rank(nearest) == 3:
+        off = np.abs((axes - nearest) * node.GetSpacing() * last).sum(axis=1).max()
+        if off < _SAME_PLACE_MM:
+            return ""
+    kind = _("oblique to the patient's axes") if np.allclose(axes.T @ axes, np.eye(3), atol=1e-3) else _("sheared")
+    return _(
+        "The grid of '{name}' is {kind}, which planning systems do not accept: allow resampling to bring it to axial "
+        "slices of 1 mm."
+    ).format(name=node.GetName(), kind=kind)

@@ -1,0 +1,218 @@
+"""Is this an input on which the model can be trusted? Findings with a reason and a consequence; errors block.
+
+The checks of the header and of the voxels need nothing but numpy and SimpleITK, so they come before any long work.
+Whether there is a head at all shows only on the canonical grid: see check_head().
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import SimpleITK as sitk
+
+from decnn.errors import Finding
+
+FEWEST_SLICES = 16
+SPACING_LIMITS_MM = (0.1, 10.0)
+EXTENT_LIMITS_MM = (64.0, 600.0)
+THICK_SLICE_MM = 3.0
+SMALL_EXTENT_MM = 120.0
+
+# Share of the variance that is left after a mean over 3 x 3 x 3 voxels: white noise keeps 1/27, a head nearly all.
+LEAST_COHERENCE = 0.3
+# Share of what is not air that lies between -10 and 90 HU: 0.44 to 0.53 in three CTs of heads; in four T1, scaled to
+# peak at that very place, 0.18 at most.
+CT_PEAK = 0.35
+# A head's volume with skin and skull; the smaller bound is for cut fields of view and infants.
+HEAD_LITRES = (0.5, 14.0)
+# The head's median signal over the median outside of it. Air gives a tenth of the signal of tissue, or less.
+LEAST_CONTRAST = 2.0
+MOST_BORDER_INSIDE = 0.6
+
+
+def check_image(image: sitk.Image) -> list[Finding]:
+    """Everything that the header and the voxel values of an MR, on its own grid, say against it.
+
+    If the header has errors the voxels are not looked at: their meaning is unknown.
+    """
+    findings = check_header(image)
+    if not any(finding.severity == "error" for finding in findings):
+        findings += check_voxels(image)
+    return findings
+
+
+def check_header(image: sitk.Image) -> list[Finding]:
+    """Dimension, pixel type, slices, spacing and extent."""
+    if image.GetDimension() != 3:
+        return [
+            _error(
+                "not-3d",
+                f"The image has {image.GetDimension()} dimensions and a head needs three: "
+                + (
+                    "give the whole volume, not one slice."
+                    if image.GetDimension() < 3
+                    else "give one volume of the series, saved as a file of its own."
+                ),
+            )
+        ]
+    if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
+        return [
+            _error(
+                "not-scalar",
+                f"Each voxel holds {image.GetPixelIDTypeAsString()} and not one number: give the magnitude image of a "
+                "T1-weighted MR (no colour, vector or complex image).",
+            )
+        ]
+    size, spacing = image.GetSize(), image.GetSpacing()
+    findings = []
+    if min(size) < FEWEST_SLICES:
+        findings.append(
+            _error(
+                "few-slices",
+                f"The image has only {min(size)} slice{'s' if min(size) > 1 else ''} ({_times(size)} voxels) and at "
+                f"least {FEWEST_SLICES} are needed: give a volume of the whole head (for DICOM, the folder).",
+            )
+        )
+        return findings
+    extent = [n * s for n, s in zip(size, spacing, strict=True)]
+    if not SPACING_LIMITS_MM[0] <= min(spacing) <= max(spacing) <= SPACING_LIMITS_MM[1]:
+        findings.append(
+            _error(
+                "spacing",
+                f"The voxels are said to measure {_times(spacing)} mm, which no MR of a head has: "
+                "correct the spacing in the file (it must be in mm).",
+            )
+        )
+    elif not EXTENT_LIMITS_MM[0] <= min(extent) <= max(extent) <= EXTENT_LIMITS_MM[1]:
+        findings.append(
+            _error(
+                "extent",
+                f"The field of view is {_times(extent)} mm, which is no head: give a volume of the whole head, "
+                "and check that its spacing is in mm.",
+            )
+        )
+    else:
+        if max(spacing) > THICK_SLICE_MM:
+            findings.append(
+                _warning(
+                    "thick-slices",
+                    f"The slices are {max(spacing):.1f} mm thick, so thin bone is blurred and its HU come out too "
+                    f"low: prefer slices of {THICK_SLICE_MM:.0f} mm or less.",
+                )
+            )
+        if min(extent) < SMALL_EXTENT_MM:
+            findings.append(
+                _warning(
+                    "field-of-view",
+                    f"The field of view is only {min(extent):.0f} mm in one direction: the head is cut, and the CT is "
+                    "less certain near the cut, where the network does not see the neighbourhood.",
+                )
+            )
+    return findings
+
+
+def check_voxels(image: sitk.Image) -> list[Finding]:
+    """Values that no MR has: NaN, one single value, noise, Hounsfield units. ``image`` is 3D and scalar."""
+    array = sitk.GetArrayViewFromImage(image)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return [
+            _error(
+                "not-finite",
+                "The image holds NaN or infinite values, which cannot be interpolated: replace them (usually by 0).",
+            )
+        ]
+    if array.min() == array.max():
+        return [_error("constant", f"Every voxel of the image is {array.max():g}: give an MR with a head in it.")]
+    if _looks_like_ct(array):
+        return [
+            _error(
+                "looks-like-ct",
+                "The image has the histogram of a CT (much air near -1000 HU, soft tissue within a narrow peak): "
+                "give the T1-weighted MR.",
+            )
+        ]
+    if _coherence(array) < LEAST_COHERENCE:
+        return [
+            _error(
+                "noise",
+                "Neighbouring voxels have nothing to do with each other, so the image is noise without a head: "
+                "give a T1-weighted MR of the head.",
+            )
+        ]
+    return []
+
+
+def check_head(mr: np.ndarray, mask: np.ndarray) -> list[Finding]:
+    """Is what was found really a head? Volume, contrast against the outside, and air around it.
+
+    mr, mask: arrays [z, y, x] on the canonical grid (1 mm); the mask is 1 inside the head.
+    """
+    inside = mask > 0
+    litres = float(inside.sum()) / 1e6
+    if not HEAD_LITRES[0] <= litres <= HEAD_LITRES[1]:
+        return [
+            _error(
+                "no-head",
+                f"The object found has {litres:.1f} litres, which is no head: give a T1-weighted MR of the head.",
+            )
+        ]
+    border = [inside[[0, -1]].mean(), inside[:, [0, -1]].mean(), inside[:, :, [0, -1]].mean()]
+    outside = mr[~inside]
+    tissue = float(np.median(mr[inside]))
+    # Outside the field of view the canonical grid is filled with zeros, which are no measurement of air.
+    measured = outside[outside > 0]
+    air = float(np.median(measured)) if measured.size else 0.0
+    if min(border) > MOST_BORDER_INSIDE or tissue < LEAST_CONTRAST * air:
+        return [
+            _error(
+                "no-head",
+                "Nothing in the image stands out against the air like a head does: give a T1-weighted MR of the head.",
+            )
+        ]
+    return []
+
+
+def _looks_like_ct(array: np.ndarray) -> bool:
+    """Air at -1000 HU and soft tissue in a narrow peak, also when stored with 1000 or 1024 added."""
+    sample = _sample(array)
+    for offset in (0, 1000, 1024):
+        hounsfield = sample - offset
+        matter = hounsfield[hounsfield > -850]
+        air_share = np.mean((hounsfield > -1100) & (hounsfield < -850)) + np.mean(hounsfield < -1500)
+        if air_share > 0.05 and matter.size > 0.05 * sample.size:
+            # Muscle, brain and fluids lie within 100 HU; T1 makes the same tissues differ by factors.
+            if np.mean((matter > -10) & (matter < 90)) > CT_PEAK:
+                return True
+    return False
+
+
+def _coherence(array: np.ndarray) -> float:
+    """Share of the variance that survives a mean over 3 x 3 x 3 voxels (1/27 for white noise)."""
+    block = array[tuple(slice(0, min(n, 192)) for n in array.shape)] if array.size > 192**3 else array
+    values: np.ndarray = block.astype(np.float32)
+    # Few very bright voxels (vessels, spikes) must not decide.
+    np.clip(values, *np.percentile(_sample(values), [0.5, 99.5]), out=values)
+    variance = float(values.var(dtype=np.float64))
+    if variance == 0:
+        return 0.0
+    for axis in range(3):
+        moved = np.moveaxis(values, axis, 0)
+        values = np.moveaxis((moved[:-2] + moved[1:-1] + moved[2:]) / 3, 0, axis)
+    return float(values.var(dtype=np.float64)) / variance
+
+
+def _sample(array: np.ndarray) -> np.ndarray:
+    """At most about half a million values, spread evenly, as float64."""
+    flat = array.reshape(-1)
+    return flat[:: max(1, flat.size // 500_000)].astype(np.float64)
+
+
+def _times(numbers: Iterable[float]) -> str:
+    return " x ".join(f"{number:.4g}" for number in numbers)
+
+
+def _error(code: str, message: str) -> Finding:
+    return Finding("error", code, message)
+
+
+def _warning(code: str, message: str) -> Finding:
+    return Finding("warning", code, message)

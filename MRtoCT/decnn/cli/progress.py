@@ -1,0 +1,126 @@
+"""Tells the outside what the engine is doing: a bar for people, JSON lines for programs."""
+
+import json
+import sys
+import time
+from typing import Any, Protocol, TextIO
+
+from decnn.errors import Finding
+
+
+class Reporter(Protocol):
+    """Where the engine's news go. ``fraction`` is 0..1 and never decreases, whatever the caller says."""
+
+    def enter(self, source: str, number: int, count: int) -> None:
+        """From here on the news are of one of ``count`` inputs; ``number`` have been before it."""
+
+    def progress(self, fraction: float, stage: str) -> None: ...
+
+    def finding(self, finding: Finding) -> None: ...
+
+    def result(self, facts: dict[str, Any], text: str) -> None:
+        """A file is there: what programs and what people are told of it."""
+
+    def summary(self, facts: dict[str, Any], text: str) -> None:
+        """All inputs have had their turn."""
+
+    def error(self, code: str, exit_code: int, message: str) -> None: ...
+
+
+class JsonReporter:
+    """One JSON object per line on ``stream``, each written out at once; at most ten a second within a stage."""
+
+    _PAUSE_SECONDS = 0.1
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._fraction = 0.0
+        self._stage = ""
+        self._written = 0.0
+        self._number, self._count = 0, 1
+        self._about: dict[str, str | None] = {}
+
+    def enter(self, source: str, number: int, count: int) -> None:
+        self._number, self._count = number, count
+        self._about = {"input": source}
+
+    def progress(self, fraction: float, stage: str) -> None:
+        self._fraction = max(self._fraction, (self._number + min(fraction, 1.0)) / self._count)
+        now = time.monotonic()
+        if stage == self._stage and now - self._written < self._PAUSE_SECONDS:
+            return
+        self._stage, self._written = stage, now
+        self._write({"event": "progress", "fraction": round(self._fraction, 4), "stage": stage})
+
+    def finding(self, finding: Finding) -> None:
+        self._write({"event": "finding", **finding.as_dict()})
+
+    def result(self, facts: dict[str, Any], text: str) -> None:
+        self._write({"event": "result", **facts})
+
+    def summary(self, facts: dict[str, Any], text: str) -> None:
+        self._about = {"input": None}
+        self._write({"event": "summary", **facts})
+
+    def error(self, code: str, exit_code: int, message: str) -> None:
+        self._write({"event": "error", "code": code, "exit_code": exit_code, "message": message})
+
+    def _write(self, event: dict[str, Any]) -> None:
+        # ASCII only: a Windows pipe need not be UTF-8.
+        self._stream.write(json.dumps({**event, **self._about}) + "\n")
+        self._stream.flush()
+
+
+class TextReporter:
+    """A progress bar in a terminal, one line per stage elsewhere (stderr); the result on stdout."""
+
+    _WIDTH = 30
+
+    def __init__(self, stream: TextIO | None = None, output: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._output = output or sys.stdout
+        self._terminal = self._stream.isatty()
+        self._fraction = 0.0
+        self._stage = ""
+        self._bar_shown = False
+        self._number, self._count = 0, 1
+
+    def enter(self, source: str, number: int, count: int) -> None:
+        self._number, self._count = number, count
+        self._line(f"Input {number + 1} of {count}: {source}")
+
+    def progress(self, fraction: float, stage: str) -> None:
+        self._fraction = max(self._fraction, (self._number + min(fraction, 1.0)) / self._count)
+        if self._terminal:
+            full = round(self._WIDTH * self._fraction)
+            bar = "#" * full + "-" * (self._WIDTH - full)
+            self._stream.write(f"\r[{bar}] {self._fraction:4.0%} {stage:<40.40}")
+            self._bar_shown = True
+        elif stage != self._stage:
+            self._stream.write(f"{self._fraction:4.0%} {stage}\n")
+        self._stage = stage
+        self._stream.flush()
+
+    def finding(self, finding: Finding) -> None:
+        self._line(f"{finding.severity.capitalize()}: {finding.message}")
+
+    def result(self, facts: dict[str, Any], text: str) -> None:
+        self._end_bar()
+        self._output.write(text + "\n")
+        self._output.flush()
+
+    def summary(self, facts: dict[str, Any], text: str) -> None:
+        self.result(facts, text)
+
+    def error(self, code: str, exit_code: int, message: str) -> None:
+        self._line(f"Error: {message}")
+
+    def _line(self, text: str) -> None:
+        self._end_bar()
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def _end_bar(self) -> None:
+        if self._bar_shown:
+            self._stream.write("\n")
+            self._bar_shown = False

@@ -1,0 +1,227 @@
+"""Export over the real scene and the real engine: the same HU in the same place, whose it is, and what is refused."""
+
+import stat
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+
+from panel import open_panel  # isort: skip  (it makes qt and slicer.app)
+
+import slicer
+import vtk
+
+from decnn.io.images import read_image, same_grid
+from dicom_phantom import FRAME, SAGITTAL, SERIES, STUDY, make_ct, write_mr
+from MRtoCTLib.errors import ExportError
+from MRtoCTLib.tasks import export
+from MRtoCTLib.tasks.process import engineCommand
+
+FACTS = {"MRtoCT.Model": "decnn-head-t1", "MRtoCT.ModelVersion": "1.2.3", "MRtoCT.WeightsSHA256": "ab" * 32}
+
+
+class DicomDatabase:
+    """As much of slicer.dicomDatabase (ctkDICOMDatabase) as an export asks."""
+
+    def __init__(self, folder: Path) -> None:
+        self.isOpen = True
+        self._files = {str(pydicom.dcmread(path).SOPInstanceUID): str(path) for path in folder.iterdir()}
+
+    def fileForInstance(self, uid: str) -> str:
+        return self._files.get(uid, "")
+
+
+@pytest.fixture
+def panel():
+    with open_panel() as panel:
+        panel.widget.logic.engine = engineCommand()
+        panel.ui.exportCollapsibleButton.collapsed = False
+        yield panel
+
+
+@pytest.fixture
+def out(panel, tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    panel.ui.exportFolderButton.directory = str(folder)
+    return folder
+
+
+def node_of(image: sitk.Image, name: str):
+    """A volume of the scene on the grid of an image."""
+    toRas = np.diag([-1.0, -1.0, 1.0])
+    ijkToRas = np.eye(4)
+    ijkToRas[:3, :3] = toRas @ np.array(image.GetDirection()).reshape(3, 3) @ np.diag(image.GetSpacing())
+    ijkToRas[:3, 3] = toRas @ image.GetOrigin()
+    node = slicer.util.addVolumeFromArray(sitk.GetArrayFromImage(image), ijkToRAS=ijkToRas, name=name)
+    return node
+
+
+def add_pair(panel, image: sitk.Image, uids: str = ""):
+    """An MR, selected as the input, and the CT that was made from it, as the output."""
+    mr, ct = node_of(image, "Head"), node_of(image, "Head sCT")
+    if uids:
+        mr.SetAttribute("DICOM.instanceUIDs", uids)
+    for name, value in {**FACTS, "MRtoCT.SourceVolume": mr.GetID()}.items():
+        ct.SetAttribute(name, value)
+    panel.parameters.inputVolume, panel.parameters.outputVolume = mr, ct
+    return mr, ct
+
+
+def add_dicom_pair(panel, image: sitk.Image, tmp_path: Path, monkeypatch):
+    folder = write_mr(tmp_path / "mr", image)
+    for path in write_mr(tmp_path / "other", image, SeriesInstanceUID=f"{SERIES}.9").iterdir():
+        path.rename(folder / f"other{path.name}")  # a database's folder need not be a series'
+    for path in list(folder.glob("other*")):
+        file = pydicom.dcmread(path)
+        file.SOPInstanceUID = file.file_meta.MediaStorageSOPInstanceUID = f"{file.SOPInstanceUID}.9"
+        file.save_as(path)
+    monkeypatch.setattr(slicer, "dicomDatabase", DicomDatabase(folder), raising=False)
+    return add_pair(panel, image, " ".join(f"{SERIES}.{n + 1}" for n in range(image.GetDepth())))
+
+
+def click_and_wait(panel) -> None:
+    panel.ui.exportButton.click()
+    panel.wait_for(lambda: export.Export.current is None, 60)
+
+
+def put_under(node, matrix: np.ndarray):
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Moved")
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    node.SetAndObserveTransformNodeID(transform.GetID())
+    return transform
+
+
+@pytest.mark.parametrize("direction", [(1, 0, 0, 0, 1, 0, 0, 0, 1), SAGITTAL], ids=["axial", "sagittal"])
+def test_a_ct_of_a_dicom_mr_goes_into_the_study_of_that_mr(panel, out, tmp_path, monkeypatch, direction) -> None:
+    image = make_ct(direction)
+    add_dicom_pair(panel, image, tmp_path, monkeypatch)
+    assert panel.ui.exportStatusLabel.text.startswith("Patient, study and frame of reference are those of the DICOM")
+    click_and_wait(panel)
+    (series,) = out.iterdir()
+    assert f"files were written to {series}" in panel.ui.exportStatusLabel.text
+    assert "Head" not in series.name  # a volume's name may be the patient's
+    back = read_image(series)
+    oriented = sitk.DICOMOrient(image, "LPS")
+    assert same_grid(back, oriented, 1e-3)
+    assert (sitk.GetArrayFromImage(back) == sitk.GetArrayFromImage(oriented)).all()
+    file = pydicom.dcmread(next(series.iterdir()))
+    assert (file.StudyInstanceUID, file.FrameOfReferenceUID, file.PatientID) == (STUDY, FRAME, "P 1")
+    assert "decnn-head-t1 1.2.3" in file.DerivationDescription
+    assert {item.ReferencedSOPInstanceUID for item in file.SourceImageSequence} == {
+        f"{SERIES}.{n + 1}" for n in range(image.GetDepth())
+    }
+
+
+def test_without_a_dicom_source_the_panel_says_that_the_identifiers_are_new(panel, out, monkeypatch) -> None:
+    add_pair(panel, make_ct())
+    assert panel.ui.exportStatusLabel.text.startswith("'Head' was not loaded from a DICOM series, so the CT gets no")
+    click_and_wait(panel)
+    assert "No MR series was given, so the CT has no patient" in panel.ui.exportStatusLabel.text
+    (series,) = out.iterdir()
+    file = pydicom.dcmread(next(series.iterdir()))
+    assert file["PatientID"].is_empty and file.StudyInstanceUID != STUDY
+
+
+def test_files_that_are_gone_from_the_database_are_not_half_used(panel, out, tmp_path, monkeypatch) -> None:
+    mr, ct = add_dicom_pair(panel, make_ct(), tmp_path, monkeypatch)
+    (tmp_path / "mr" / "0.dcm").unlink()
+    origin = export.originOf(ct)
+    assert origin.files == [] and "no longer in Slicer's DICOM database" in export.identifiersOf(origin)
+    slicer.mrmlScene.RemoveNode(mr)
+    assert "is not in the scene" in export.identifiersOf(export.originOf(ct))
+
+
+def test_a_transformed_ct_is_refused_or_moved_on_request(panel, out, tmp_path, monkeypatch) -> None:
+    image = make_ct()
+    mr, ct = add_dicom_pair(panel, image, tmp_path, monkeypatch)
+    assert panel.ui.exportButton.enabled
+    matrix = np.eye(4)
+    matrix[:3, 3] = 10, 20, -30  # RAS
+    put_under(ct, matrix)
+    assert not panel.ui.exportButton.enabled
+    assert "stands under the transform 'Moved'" in panel.ui.exportButton.toolTip
+    assert panel.ui.exportButton.toolTip in panel.ui.exportStatusLabel.text
+    with pytest.raises(ExportError, match="under the transform"):
+        export.Export(engineCommand(), ct, out / "series")
+
+    panel.ui.exportResampleCheckBox.checked = True
+    assert panel.ui.exportButton.enabled
+    click_and_wait(panel)
+    (series,) = out.iterdir()
+    moved = sitk.Image(image)
+    moved.SetOrigin(np.array(image.GetOrigin()) + (-10, -20, -30))
+    assert same_grid(read_image(series), moved, 1e-3)
+    file = pydicom.dcmread(next(series.iterdir()))
+    assert file.StudyInstanceUID == STUDY and file.FrameOfReferenceUID != FRAME
+    assert "new frame of reference" in panel.ui.exportStatusLabel.text
+
+
+def test_a_turned_or_oblique_ct_is_resampled_on_request(panel, out) -> None:
+    rotation = sitk.Euler3DTransform()
+    rotation.SetRotation(0.3, 0.0, -0.1)
+    oblique = make_ct(rotation.GetMatrix())
+    mr, ct = add_pair(panel, oblique)
+    assert "is oblique to the patient's axes" in panel.ui.exportButton.toolTip
+    panel.ui.exportResampleCheckBox.checked = True
+    click_and_wait(panel)
+    (series,) = out.iterdir()
+    back = read_image(series)
+    for index in ((5, 6, 4), (6, 7, 4), (0, 0, 0), (11, 13, 8)):  # where interpolation changes nothing
+        assert back[back.TransformPhysicalPointToIndex(oblique.TransformIndexToPhysicalPoint(index))] == oblique[index]
+
+
+def test_a_warped_ct_is_refused_whatever_is_allowed(panel, out) -> None:
+    mr, ct = add_pair(panel, make_ct())
+    warp = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "Warp")
+    spline = vtk.vtkThinPlateSplineTransform()
+    spline.SetBasisToR()
+    points = [vtk.vtkPoints(), vtk.vtkPoints()]
+    for number, target in enumerate(points):
+        for corner in ((0, 0, 0), (50, 0, 0), (0, 50, 0), (0, 0, 50), (50, 50, 50)):
+            target.InsertNextPoint(corner[0] + 9 * number * (corner[1] == 50), *corner[1:])
+    spline.SetSourceLandmarks(points[0])
+    spline.SetTargetLandmarks(points[1])
+    warp.SetAndObserveTransformToParent(spline)
+    ct.SetAndObserveTransformNodeID(warp.GetID())
+    panel.ui.exportResampleCheckBox.checked = True
+    assert not panel.ui.exportButton.enabled
+    assert "not linear" in panel.ui.exportButton.toolTip
+
+
+def test_what_this_module_did_not_make_is_not_exported(panel) -> None:
+    assert not panel.ui.exportButton.enabled and "Select the synthetic CT" in panel.ui.exportButton.toolTip
+    panel.parameters.outputVolume = node_of(make_ct(), "Somebody's CT")
+    assert "does not say which model made it" in panel.ui.exportButton.toolTip
+
+
+def test_cancel_and_failure_leave_nothing_on_disk(panel, out) -> None:
+    add_pair(panel, make_ct())
+    panel.play("hang")
+    panel.ui.exportButton.click()
+    panel.wait_for(lambda: panel.ui.exportStatusLabel.text == "Acting")
+    assert panel.ui.exportButton.text == "Cancel" and panel.ui.exportProgressBar.visible
+    workspace = export.Export.current.workspace.path
+    assert stat.S_IMODE(workspace.stat().st_mode) == 0o700
+    with pytest.raises(ExportError, match="already running"):
+        export.Export(engineCommand(), panel.parameters.outputVolume, out / "second")
+    click_and_wait(panel)
+    assert panel.ui.exportStatusLabel.text == "The export was cancelled: no file was written."
+    panel.play("fail")
+    click_and_wait(panel)
+    assert panel.ui.exportStatusLabel.text == "The disk is full: free some space."
+    assert list(out.iterdir()) == [] and not workspace.exists()
+
+
+def test_closing_the_scene_or_the_panel_ends_well(panel, out) -> None:
+    add_pair(panel, make_ct())
+    panel.play("hang")
+    panel.ui.exportButton.click()
+    slicer.mrmlScene.Clear()
+    assert not panel.ui.exportResampleCheckBox.enabled  # what was asked for goes on
+    running = export.Export.current
+    panel.widget.cleanup()
+    assert export.Export.current is None and not running.workspace.path.exists()
+    panel.view.build()

@@ -1,0 +1,50 @@
+"""The self-test that Slicer runs, unchanged, over the stand-ins of Testing/host."""
+
+import importlib
+import unittest
+from pathlib import Path
+
+import pytest
+
+import host
+
+host.start_gui()
+
+import slicer  # noqa: E402
+
+from host import application  # noqa: E402
+
+MODULE = Path(__file__).resolve().parents[3] / "MRtoCT" / "MRtoCT.py"
+
+
+@pytest.fixture(scope="module")
+def test_class() -> type[unittest.TestCase]:
+    """MRtoCTTest, as Slicer finds it: by its name in the module's file."""
+    slicer.mrmlScene.Clear()
+    application.load_module(MODULE)
+    return importlib.import_module("MRtoCT").MRtoCTTest
+
+
+def test_every_test_is_found(test_class) -> None:
+    """By unittest (ctest), and by Slicer's button, which calls runTest()."""
+    found = set(unittest.TestLoader().getTestCaseNames(test_class))
+    assert found == {
+        "test_badInputs",
+        "test_batch",
+        "test_cancel",
+        "test_failureLeavesTheOutput",
+        "test_manyRuns",
+        "test_nodeRemovedWhileRunning",
+        "test_obliqueUnderTransform",
+        "test_panel",
+        "test_referenceComparison",
+        "test_referenceThatCannotBeCompared",
+        "test_sceneClosedWhileRunning",
+        "test_synthesize",
+    }
+
+
+def test_all_pass(test_class, tiny_model, monkeypatch) -> None:
+    """The button "Reload and Test", with a model that is small instead of good."""
+    monkeypatch.setattr(test_class, "model", str(tiny_model))
+    test_class().runTest()
