@@ -51,8 +51,10 @@ def writeVolume(
         sitk.WriteImage(image, str(path))
     except RuntimeError as error:
         raise SynthesisError(
-            _("The volume could not be written to '{folder}': free disk space there, or choose another folder for "
-              "temporary files in the application settings.").format(folder=path.parent)
+            _(
+                "The volume could not be written to '{folder}': free disk space there, or choose another folder for "
+                "temporary files in the application settings."
+            ).format(folder=path.parent)
         ) from error
 
 

@@ -115,9 +115,7 @@ def _faint_threshold(values: np.ndarray, tissue_threshold: float) -> float:
     return 0.5 * (_threshold(values, sitk.TriangleThresholdImageFilter()) + tissue_threshold)
 
 
-def _threshold(
-    values: np.ndarray, method: sitk.OtsuThresholdImageFilter | sitk.TriangleThresholdImageFilter
-) -> float:
+def _threshold(values: np.ndarray, method: sitk.OtsuThresholdImageFilter | sitk.TriangleThresholdImageFilter) -> float:
     """By the histogram of the values, with the brightest percent (vessels, fat near the coil) held back."""
     sample = values.ravel()[:: max(1, values.size // 500_000)]
     clipped = np.clip(sample, 0.0, np.percentile(sample, 99)).astype(np.float32)

@@ -16,9 +16,7 @@ def _convolution(
 ) -> nn.Sequential:
     """3x3 convolution (+ batch norm) + ReLU that keeps the size of the slice, or halves it (rounded up) by stride 2."""
     layers: list[nn.Module] = [
-        nn.Conv2d(
-            in_channels, features, 3, stride=stride, padding=dilation, dilation=dilation, bias=not batch_norm
-        )
+        nn.Conv2d(in_channels, features, 3, stride=stride, padding=dilation, dilation=dilation, bias=not batch_norm)
     ]
     if batch_norm:
         layers.append(nn.BatchNorm2d(features))

@@ -101,9 +101,7 @@ def slice_logic() -> Iterator[Any]:
                 scene.RemoveNode(node)
 
 
-def render_slice(
-    logic: Any, layers: Layers, plane: str, centre: np.ndarray, width: float, pixels: int
-) -> np.ndarray:
+def render_slice(logic: Any, layers: Layers, plane: str, centre: np.ndarray, width: float, pixels: int) -> np.ndarray:
     """One slice view.
 
     logic: of slice_logic(). plane: a key of PLANES. centre: the middle of the view, RAS mm. width: mm across the view.

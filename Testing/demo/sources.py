@@ -43,9 +43,7 @@ def find_t1(given: Path | None, cache: Path) -> Source:
             return fetch(cache)
         except DemoError as failure:
             failures.append(str(failure))
-    raise DemoError(
-        "No T1 could be fetched. " + " ".join(failures) + " Give your own: make demo MR=/path/to/t1.nii.gz"
-    )
+    raise DemoError("No T1 could be fetched. " + " ".join(failures) + " Give your own: make demo MR=/path/to/t1.nii.gz")
 
 
 def colin27(cache: Path) -> Source:

@@ -82,5 +82,3 @@ class Comparison(EngineTask):
                     _("'{name}' was changed while it was compared: compare once more.").format(name=node.GetName())
                 )
         self.results = results.putResults(self.ctNode, self.referenceNode, voxels, self.facts)
-
-

@@ -54,9 +54,7 @@ def moved(image: sitk.Image, rotation: tuple[float, ...], translation: tuple[flo
 
 
 @settings(max_examples=8, deadline=None, derandomize=True)
-@given(
-    st.tuples(*[st.floats(0.1, 1)] * 3), st.sampled_from([1.5, 2.0, 3.0]), st.integers(-300, 300), st.booleans()
-)
+@given(st.tuples(*[st.floats(0.1, 1)] * 3), st.sampled_from([1.5, 2.0, 3.0]), st.integers(-300, 300), st.booleans())
 def test_an_offset_on_another_grid_comes_out_as_it_is(angles, spacing: float, offset: int, mirrored: bool) -> None:
     """Whatever the turn, spacing and handedness of the reference's grid."""
     turn = np.array(sitk.Euler3DTransform([0.0] * 3, *angles).GetMatrix()).reshape(3, 3)

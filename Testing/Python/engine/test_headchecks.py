@@ -155,9 +155,7 @@ def test_a_head_that_turns_or_leans_is_seen(head, angles: tuple[float, float, fl
         sitk.BinShrink(sitk.Resample(image, transform, sitk.sitkLinear, 0.0), [2, 2, 2])
         for image in (to_canonical(head.mr), sitk.Cast(head.mask, sitk.sitkFloat32))
     )
-    tilt, symmetry = measures._plane_of_symmetry(
-        sitk.GetArrayFromImage(turned), sitk.GetArrayFromImage(mask) > 0.5
-    )
+    tilt, symmetry = measures._plane_of_symmetry(sitk.GetArrayFromImage(turned), sitk.GetArrayFromImage(mask) > 0.5)
     assert tilt == pytest.approx(np.rad2deg(0.6), abs=8) and symmetry > 0.9
 
 

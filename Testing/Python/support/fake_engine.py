@@ -74,7 +74,7 @@ def main(role: str, verb: str, *arguments: str) -> int:
     elif role == "lie":
         say(event="result", output=arguments[1], **FACTS)
     elif role == "chatter":
-        sys.stdout.buffer.write("a library says: \u00fcber\n[1, 2]\n{\"no\": \"event\"}\n".encode())
+        sys.stdout.buffer.write('a library says: \u00fcber\n[1, 2]\n{"no": "event"}\n'.encode())
         sys.stdout.buffer.write(b"\xff broken\n")
         print("on stderr", file=sys.stderr)
     elif role == "devices":
