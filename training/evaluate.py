@@ -17,6 +17,7 @@ import SimpleITK as sitk
 from decnn.evaluation import metrics
 from decnn.hu import BONE_ABOVE_HU
 from decnn.model import Model
+from decnn.options import Options
 from decnn.synthesis import synthesize
 from training.anatomy import TYPICAL_LOOK, VAULT_MM, draw_hu
 from training.comparison_picture import draw_comparison
@@ -46,7 +47,7 @@ def evaluate(
         cases = _cases(head, simulations)
         scored = []
         for number, (mr, hu, bone) in enumerate(cases):
-            ct = synthesize(sitk.GetImageFromArray(mr), model, device="cpu").image
+            ct = synthesize(sitk.GetImageFromArray(mr), model, Options(device="cpu")).image
             scored.append(score_case(ct, hu, bone))
             if pictures and number == 0:
                 draw_comparison(mr, hu, sitk.GetArrayFromImage(ct), pictures / f"{head.name}.png")

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from decnn.errors import InputError
 from decnn.evaluation import metrics
 from decnn.model import Model
+from decnn.options import Options
 from decnn.synthesis import synthesize
 from training.evaluate import COLUMNS, over_defined
 from training.pairs.measured import MeasuredPair, each_pair, kind_of
@@ -73,7 +74,7 @@ def table(result: dict) -> str:
 
 
 def _score(model: Model, pair: MeasuredPair, columns: tuple[str, ...], device: str) -> dict:
-    synthetic = synthesize(pair.mr, model, device=device).image
+    synthetic = synthesize(pair.mr, model, Options(device=device)).image
     hu, truth = (sitk.GetArrayFromImage(image).astype(np.float32) for image in (synthetic, pair.ct))
     data = sitk.GetArrayFromImage(pair.mask) > 0
     bodies = {name: sitk.GetArrayFromImage(mask) > 0 for name, mask in metrics.body_masks(pair.ct).items()}

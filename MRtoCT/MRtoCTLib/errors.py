@@ -2,11 +2,25 @@
 
 
 class TaskError(RuntimeError):
-    """The engine's work came to nothing. ``log`` holds its last lines, for the details of a message box."""
+    """The engine's work came to nothing.
 
-    def __init__(self, message: str, log: str = "") -> None:
+    Attributes:
+        log: the last lines that the engine said, for the details of a message box.
+        code: the engine's code of the error (docs/troubleshooting.md); "" if it has none.
+    """
+
+    def __init__(self, message: str, log: str = "", code: str = "") -> None:
         super().__init__(message)
         self.log = log
+        self.code = code
+
+
+class CheckError(TaskError):
+    """An MR could not be checked."""
+
+
+class CheckCancelled(CheckError):
+    """The check was stopped."""
 
 
 class SynthesisError(TaskError):
@@ -18,7 +32,7 @@ class SynthesisCancelled(SynthesisError):
 
 
 class RestartNeeded(SynthesisError):
-    """Something was installed that works only once Slicer was started anew."""
+    """Something was installed that works only after a restart of Slicer."""
 
 
 class ComparisonError(TaskError):

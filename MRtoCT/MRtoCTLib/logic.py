@@ -11,15 +11,18 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
 from decnn import catalog
 from decnn.errors import InputError
+from decnn.options import DEFAULTS, Options
 from MRtoCTLib import dependencies
 from MRtoCTLib.display import overlay
 from MRtoCTLib.errors import SynthesisError
 from MRtoCTLib.parameters import MRtoCTParameterNode
-from MRtoCTLib.tasks.base import EngineTask
+from MRtoCTLib.tasks.base import EngineTask, State, ignore
+from MRtoCTLib.tasks.check import Check
 from MRtoCTLib.tasks.comparison import Comparison
+from MRtoCTLib.tasks.export import Export
 from MRtoCTLib.tasks.polling import repeatUntilDone
 from MRtoCTLib.tasks.process import EngineProcess, engineCommand
-from MRtoCTLib.tasks.synthesis import State, Synthesis
+from MRtoCTLib.tasks.synthesis import Synthesis
 
 _MODEL_CARD = "MODEL_CARD.md"
 # What the engine can compute on, by its command and the version of torch.
@@ -27,15 +30,24 @@ _devices: dict[tuple[str, ...], list[dict[str, Any]]] = {}
 
 
 class MRtoCTLogic(ScriptedLoadableModuleLogic):
-    """Makes synthetic CTs. Needs no panel, and no Qt as long as it waits for completion.
+    """Checks MRs, makes synthetic CTs, compares and exports them. Needs no panel, and no Qt while it waits.
 
-    engine: the command that runs the engine, a list.
+    The four verbs check(), synthesize(), compare() and exportDicom() have the same shape. With waitForCompletion they
+    return their result, or raise an error of their own kind with a sentence for the user; the scene is then as before.
+    Without, they return the running task at once and go on from Qt's event loop: onChanged is called with the task
+    whenever its state, fraction, stage or findings change; at last its state is DONE (its result is there), FAILED or
+    CANCELLED (its error says why). onLog is called with each line of the engine's log.
+
+    Attributes:
+        engine: the command that runs the engine, a list.
 
     Example::
 
       logic = MRtoCTLogic()
-      ct = logic.synthesize(slicer.util.getNode("MRHead"))
+      ct = logic.synthesize(slicer.util.getNode("MRHead"), options=logic.Options(device="cpu"))
     """
+
+    Options = Options
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
@@ -45,57 +57,59 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self) -> MRtoCTParameterNode:
         return MRtoCTParameterNode(super().getParameterNode())
 
-    @staticmethod
-    def modelNames() -> list[str]:
-        """Names of the bundled models, the default one first."""
-        return catalog.available_models()
+    def check(
+        self,
+        mrNode: Any,
+        waitForCompletion: bool = True,
+        onChanged: Callable[[Check], None] = ignore,
+        onLog: Callable[[str], None] = ignore,
+    ) -> Any:
+        """Find out what speaks against making a synthetic CT of an MR.
 
-    @staticmethod
-    def modelCard(model: str) -> Path | None:
-        """The file that tells what a model was trained on and where it fails; None if it has none.
+        Args:
+            mrNode: scalar volume node, T1 MR.
+            waitForCompletion, onChanged, onLog: see the class.
 
-        model: name of a bundled model, or path of a model's folder; "" for the default one.
+        Returns:
+            A list of dicts with severity ("warning" or "error"), code and message; an error blocks a synthesis.
+
+        Raises:
+            CheckError: the MR could not be checked.
         """
-        try:
-            card = catalog.model_folder(model or catalog.DEFAULT_MODEL) / _MODEL_CARD
-        except InputError:  # there is no such model
-            return None
-        return card if card.is_file() else None
+        return _run(Check(self.engine, mrNode, onChanged, onLog), waitForCompletion)
 
     def synthesize(
         self,
         mrNode: Any,
         outputNode: Any = None,
-        model: str | None = None,
-        device: str = "auto",
+        options: Options = DEFAULTS,
         waitForCompletion: bool = True,
-        onChanged: Callable[[Synthesis], None] = lambda _synthesis: None,
-        onLog: Callable[[str], None] = lambda _line: None,
-        opacity: float = 0.5,
-        confidence: bool = False,
+        onChanged: Callable[[Synthesis], None] = ignore,
+        onLog: Callable[[str], None] = ignore,
     ) -> Any:
         """Make a synthetic CT of a T1 MR of the head, and show it over the MR.
 
-        mrNode: scalar volume node, T1 MR. outputNode: volume node that takes the CT; if None, a new one: "<MR> sCT".
-        model: name of a bundled model, or path of a model's folder; the default one if None.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps". opacity: of the CT over the MR, 0..1.
-        confidence: also make a map of where the model disagrees with itself, a volume in HU named after the CT.
-        waitForCompletion: if True, return the CT's node. If False, return None at once and go on in the background
-        (this needs Qt's event loop): onChanged is called with the Synthesis, whose state at last is DONE (its
-        outputNode is the CT), FAILED or CANCELLED (its error says why). onLog is called with each line of the log.
-        Raises SynthesisError with a sentence for the user; SynthesisCancelled if stopped. The scene is then as before.
+        Args:
+            mrNode: scalar volume node, T1 MR.
+            outputNode: volume node that takes the CT; if None, a new one: "<MR> sCT".
+            options: model, device and what else is computed; see decnn.options.Options.
+            waitForCompletion, onChanged, onLog: see the class.
+
+        Returns:
+            The CT's node.
+
+        Raises:
+            SynthesisError: no CT could be made; SynthesisCancelled if it was stopped.
         """
         if not dependencies.torchInstalled():
             raise SynthesisError(dependencies.instructions())
 
         def changed(synthesis: Synthesis) -> None:
             if synthesis.state is State.DONE:
-                overlay.showOverlay(synthesis.mrNode, synthesis.outputNode, opacity)
+                overlay.showOverlay(synthesis.mrNode, synthesis.outputNode)
             onChanged(synthesis)
 
-        synthesis = Synthesis(self.engine, mrNode, outputNode, model, device, changed, onLog, confidence)
-        _run(synthesis, waitForCompletion)
-        return synthesis.outputNode
+        return _run(Synthesis(self.engine, mrNode, outputNode, options, changed, onLog), waitForCompletion)
 
     def compare(
         self,
@@ -103,20 +117,50 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         referenceNode: Any,
         mrNode: Any = None,
         waitForCompletion: bool = True,
-        onChanged: Callable[[Comparison], None] = lambda _comparison: None,
-        onLog: Callable[[str], None] = lambda _line: None,
+        onChanged: Callable[[Comparison], None] = ignore,
+        onLog: Callable[[str], None] = ignore,
     ) -> Any:
         """Compare a synthetic CT with a real CT of the same head, on any grid and under linear transforms.
 
-        mrNode: if given, the reference is first registered rigidly to this MR (the nodes stay where they are).
-        Returns comparisonnodes.Results: the nodes of a table of metrics, of the map synthetic - reference in HU, and of
-        a chart of the histograms. A comparison of the same two volumes before is replaced.
-        waitForCompletion, onChanged, onLog: as in synthesize(). Raises ComparisonError with a sentence for the user;
-        ComparisonCancelled if stopped. The scene is then as before.
+        Args:
+            ctNode: the synthetic CT.
+            referenceNode: the real CT.
+            mrNode: if given, the reference is first registered rigidly to this MR (the nodes stay where they are).
+            waitForCompletion, onChanged, onLog: see the class.
+
+        Returns:
+            display.results.Results: the nodes of a table of metrics, of the map synthetic - reference in HU, and of a
+            chart of the histograms. A comparison of the same two volumes before is replaced.
+
+        Raises:
+            ComparisonError: they could not be compared; ComparisonCancelled if it was stopped.
         """
-        comparison = Comparison(self.engine, ctNode, referenceNode, mrNode, onChanged, onLog)
-        _run(comparison, waitForCompletion)
-        return comparison.results
+        return _run(Comparison(self.engine, ctNode, referenceNode, mrNode, onChanged, onLog), waitForCompletion)
+
+    def exportDicom(
+        self,
+        ctNode: Any,
+        folder: Any,
+        resample: bool = False,
+        waitForCompletion: bool = True,
+        onChanged: Callable[[Export], None] = ignore,
+        onLog: Callable[[str], None] = ignore,
+    ) -> Any:
+        """Write a synthetic CT as a DICOM CT series, in the study of its MR if that came from DICOM.
+
+        Args:
+            ctNode: a CT that this module made.
+            folder: path of a folder that does not exist yet, or is empty.
+            resample: bring an oblique, sheared or transformed CT to axial slices of 1 mm; else it is refused.
+            waitForCompletion, onChanged, onLog: see the class.
+
+        Returns:
+            The folder, a Path.
+
+        Raises:
+            ExportError: nothing was written; ExportCancelled if it was stopped.
+        """
+        return _run(Export(self.engine, ctNode, Path(folder), resample, onChanged, onLog), waitForCompletion)
 
     @property
     def isRunning(self) -> bool:
@@ -128,11 +172,35 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         if Synthesis.current is not None:
             Synthesis.current.cancel()
 
+    @staticmethod
+    def models() -> list[catalog.ModelEntry]:
+        """The bundled models, the default one first: name, version, title, summary, terms."""
+        return [catalog.model_entry(name) for name in catalog.available_models()]
+
+    @staticmethod
+    def modelCard(model: str) -> Path | None:
+        """The file that tells what a model was trained on and where it fails.
+
+        Args:
+            model: name of a bundled model, or path of a model's folder; "" for the default one.
+
+        Returns:
+            None if the model has no card, or there is no such model.
+        """
+        try:
+            card = catalog.model_folder(model or catalog.DEFAULT_MODEL) / _MODEL_CARD
+        except InputError:
+            return None
+        return card if card.is_file() else None
+
     def requestDevices(self, onDevices: Callable[[list[dict[str, Any]]], None]) -> None:
         """Ask the engine, in the background, what it can compute on. Needs Qt's event loop.
 
-        onDevices gets a list of dicts: name (for synthesize()), description, memory_gb (or None). It is not called if
-        the engine cannot tell. The engine is asked once per version of torch; what it said is kept until Slicer ends.
+        The engine is asked once per version of torch; what it said is kept until Slicer ends.
+
+        Args:
+            onDevices: gets a list of dicts: name (for Options.device), description, memory_gb (or None). It is not
+                called if the engine cannot tell.
         """
         key = (*self.engine, dependencies.torchVersion())
         if key in _devices:
@@ -141,7 +209,7 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         if self._devicesQuery is not None:
             return  # it has been asked already
         lines: list[str] = []
-        query = EngineProcess([*self.engine, "info", "--json"], lambda _event: None, lines.append)
+        query = EngineProcess([*self.engine, "info", "--json"], ignore, lines.append)
         self._devicesQuery = query
 
         def poll() -> bool:
@@ -162,16 +230,16 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         if self._devicesQuery is not None:
             self._devicesQuery.stop()
             self._devicesQuery = None
-        for task in (Synthesis.current, Comparison.current):
+        for task in (Synthesis.current, Comparison.current, Export.current):
             if task is not None:
                 task.abort()
 
 
-def _run(task: EngineTask, waitForCompletion: bool) -> None:
-    """Look after a task: here until it is done, or else from Qt's event loop. Raises its error in the first case."""
+def _run(task: EngineTask, waitForCompletion: bool) -> Any:
+    """Look after a task: here until it is done, or else from Qt's event loop."""
     if not waitForCompletion:
         repeatUntilDone(task.poll)
-        return
+        return task
     try:
         while not task.poll():
             _letTheApplicationWork()
@@ -180,6 +248,7 @@ def _run(task: EngineTask, waitForCompletion: bool) -> None:
         raise
     if task.error is not None:
         raise task.error
+    return task.result
 
 
 def _letTheApplicationWork() -> None:

@@ -89,15 +89,17 @@ def readVoxels(path: Path) -> np.ndarray:
 
 
 def putCt(voxels: np.ndarray, mrNode: Any, outputNode: Any, facts: dict[str, str]) -> Any:
-    """Put the CT on outputNode, or on a new node of the scene, in the place of the MR.
+    """Put the CT on a node, in the place of the MR.
 
-    voxels: HU, array [k, j, i], one per voxel of the MR. facts: the node's attributes (where it comes from).
-    Returns the node. Raises SynthesisError, before anything is changed, if the MR has changed its size meanwhile.
+    Args:
+        voxels: HU, array [k, j, i], one per voxel of the MR.
+        mrNode: the MR.
+        outputNode: None for a new node of the scene.
+        facts: the node's attributes (where it comes from).
+
+    Returns:
+        The node.
     """
-    if voxels.shape != slicer.util.arrayFromVolume(mrNode).shape:
-        raise SynthesisError(
-            _("'{name}' was changed while its CT was made: synthesize it once more.").format(name=mrNode.GetName())
-        )
     return putOnGrid(voxels, mrNode, outputNode, outputName(mrNode), facts)
 
 
@@ -133,12 +135,18 @@ def freeName(name: str) -> str:
 
 
 def stampOf(node: Any) -> str:
-    """A text that changes with the node's voxels and their place, and not with its name or its colours."""
+    """A text that changes with the node's voxels and their place, and not with its name or its colours.
+
+    "" for None and for a node without voxels.
+    """
+    image = node.GetImageData() if node is not None else None
+    scalars = image.GetPointData().GetScalars() if image is not None else None
+    if scalars is None:
+        return ""
     toRas = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(toRas)
     place = slicer.util.arrayFromVTKMatrix(toRas).ravel().tolist()
-    scalars = node.GetImageData().GetPointData().GetScalars()
-    return f"{scalars.GetMTime()} {node.GetTransformNodeID()} {place}"
+    return f"{scalars.GetMTime()} {image.GetDimensions()} {node.GetTransformNodeID()} {place}"
 
 
 def _codedEntry(value: str, scheme: str, meaning: str) -> Any:

@@ -5,15 +5,22 @@ from typing import Annotated
 import slicer
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
+from decnn.options import DEFAULTS, Options
+
 
 @parameterNodeWrapper
 class MRtoCTParameterNode:
     """The parameters of the panel.
 
-    inputVolume: the T1 MR. outputVolume: where the CT goes; None for a new volume.
-    model: name of a bundled model; "" for the default. device: "auto", "cpu", "cuda:0", ...
-    overlayOpacity: how opaque the CT lies over the MR. confidenceMap: whether one is made with the CT.
-    referenceVolume: the real CT to compare with. registerReference: whether it is registered to the MR for that.
+    Attributes:
+        inputVolume: the T1 MR.
+        outputVolume: where the CT goes; None for a new volume.
+        model: name of a bundled model; "" for the default.
+        device: "auto", "cpu", "cuda:0", ...
+        confidenceMap: whether one is made with the CT.
+        overlayOpacity: how opaque the CT lies over the MR.
+        referenceVolume: the real CT to compare with.
+        registerReference: whether it is registered to the MR for that.
     """
 
     inputVolume: slicer.vtkMRMLScalarVolumeNode
@@ -24,3 +31,8 @@ class MRtoCTParameterNode:
     confidenceMap: bool = False
     referenceVolume: slicer.vtkMRMLScalarVolumeNode
     registerReference: bool = False
+
+
+def optionsOf(parameters: MRtoCTParameterNode) -> Options:
+    """What the user chose for a synthesis."""
+    return Options(parameters.model or DEFAULTS.model, parameters.device, parameters.confidenceMap)

@@ -10,18 +10,19 @@ import slicer
 from slicer.i18n import tr as _
 
 from decnn import catalog
+from decnn.options import Options
 
 
-def remember(mrNode: Any, model: str, device: str, seconds: float) -> None:
-    """Keep how long the synthesis of this MR took. model and device: as they were asked for ("" for the default)."""
-    key = _key(model, device)
+def remember(mrNode: Any, options: Options, seconds: float) -> None:
+    """Keep how long the synthesis of this MR took with these options."""
+    key = _key(options)
     if key:
         slicer.app.userSettings().setValue(key, seconds / _litres(mrNode))
 
 
-def expectedSeconds(mrNode: Any, model: str, device: str) -> float | None:
+def expectedSeconds(mrNode: Any, options: Options) -> float | None:
     """How long the synthesis of this MR will take, in seconds; None if there is no experience yet."""
-    key = _key(model, device)
+    key = _key(options)
     secondsPerLitre = slicer.app.userSettings().value(key) if key else None
     return float(secondsPerLitre) * _litres(mrNode) if secondsPerLitre is not None else None
 
@@ -34,10 +35,10 @@ def about(seconds: float) -> str:
     return _("about {seconds} s").format(seconds=rounded)
 
 
-def _key(model: str, device: str) -> str:
+def _key(options: Options) -> str:
     """The name of the setting; "" for a model that is not bundled, whose name would be a path."""
-    name = model or catalog.DEFAULT_MODEL
-    return f"MRtoCT/SecondsPerLitre/{name}/{device}" if name in catalog.available_models() else ""
+    bundled = options.model in catalog.available_models()
+    return f"MRtoCT/SecondsPerLitre/{options.model}/{options.device}" if bundled else ""
 
 
 def _litres(node: Any) -> float:

@@ -61,13 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    news = argparse.ArgumentParser(add_help=False)
-    news.add_argument("--progress", choices=["text", "json"], default="text", help="bar, or JSON lines on stdout")
+    progress = argparse.ArgumentParser(add_help=False)
+    progress.add_argument("--progress", choices=["text", "json"], default="text", help="bar, or JSON lines on stdout")
     verbs = parser.add_subparsers(required=True, metavar="synthesize|check|export-dicom|evaluate|info")
 
     synthesize = verbs.add_parser(
         "synthesize",
-        parents=[common, news],
+        parents=[common, progress],
         help="make the synthetic CT of an MR, or of many",
         usage="%(prog)s INPUT OUTPUT [options]\n       %(prog)s INPUT [INPUT ...] --output-dir FOLDER [options]",
     )
@@ -94,14 +94,16 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.set_defaults(run=commands.synthesize)
 
     check = verbs.add_parser(
-        "check", parents=[common, news], help="say what speaks against making a synthetic CT of an MR (a few seconds)"
+        "check",
+        parents=[common, progress],
+        help="say what speaks against making a synthetic CT of an MR (a few seconds)",
     )
     check.add_argument("image", help="MR as NRRD, NIfTI, MHA, or a folder with one DICOM series")
     check.add_argument("--json", action="store_true", help="one JSON object on stdout, and no progress")
     check.set_defaults(run=commands.check)
 
     export = verbs.add_parser(
-        "export-dicom", parents=[common, news], help="write a synthetic CT as a DICOM CT series, for research"
+        "export-dicom", parents=[common, progress], help="write a synthetic CT as a DICOM CT series, for research"
     )
     export.add_argument("ct", help="synthetic CT in HU; the .nrrd or .mha of synthesize names its model, too")
     export.add_argument("output", help="folder for the series: a new one, or an empty one")
@@ -129,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--weights-sha256", help="SHA-256 of the model's weights, if the CT's file does not say")
     export.set_defaults(run=commands.export_dicom)
 
-    evaluate = verbs.add_parser("evaluate", parents=[common, news], help="compare a synthetic CT with a real one")
+    evaluate = verbs.add_parser("evaluate", parents=[common, progress], help="compare a synthetic CT with a real one")
     evaluate.add_argument("ct", help="synthetic CT in HU")
     evaluate.add_argument("reference", help="real CT in HU; on another grid only with --resample or --register")
     evaluate.add_argument(

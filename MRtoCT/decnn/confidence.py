@@ -27,7 +27,7 @@ BLOCKS = 2
 
 def check_model(model: Model) -> None:
     """Raises InputError if the model has but one CT per voxel: one view, and no embedding blocks."""
-    if len(model.spec["views"]) < 2 and not model.spec["architecture"]["blocks"]:
+    if len(model.spec["views"]) < 2 and not model.network.stages:
         raise InputError(
             f"Model {model.name} has one view and no tentative CTs, so there is nothing that could disagree: "
             "ask for no confidence map, or choose another model."

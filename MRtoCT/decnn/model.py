@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from decnn.catalog import DEFAULT_MODEL, MODELS_FOLDER, SPEC_FILE, available_models, model_folder
-from decnn.errors import SetupError
-from decnn.network import DECNN
+from decnn.errors import InputError, SetupError
+from decnn.network import SliceNetwork, build_network
 from decnn.views import AXES
 
 WEIGHTS_FILE = "weights.pt"
@@ -33,7 +33,7 @@ class Model:
 
     name: str
     version: str
-    network: DECNN
+    network: SliceNetwork
     spec: dict[str, Any]
     weights_sha256: str
     folder: Path
@@ -51,13 +51,17 @@ def load_model(name_or_folder: str | Path, device: str | torch.device = "cpu") -
         spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
         expected = spec["weights"]["sha256"]
         weights = folder / spec["weights"]["file"]
-        network = DECNN(**spec["architecture"])
+        network = build_network(spec["network"]["name"], spec["network"]["arguments"])
         name, version = spec["name"], spec["version"]
-        _check_feeding(spec)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        _check_feeding(spec, network)
+    except (OSError, ValueError, KeyError, TypeError, InputError) as error:
         raise SetupError(
             f"The description of the model in {folder} cannot be read ({error}): reinstall MRtoCT."
         ) from error
+    if name != folder.resolve().name:
+        raise SetupError(
+            f"The folder {folder.resolve().name} holds a model that calls itself {name}: give the folder that name."
+        )
     if not weights.is_file():
         raise SetupError(f"The weights of model {name} are missing ({weights}): reinstall MRtoCT.")
     if (found := sha256(weights)) != expected:
@@ -72,22 +76,32 @@ def load_model(name_or_folder: str | Path, device: str | torch.device = "cpu") -
     return Model(name, version, network.to(device).eval(), spec, found, folder)
 
 
-def save_model(folder: str | Path, network: DECNN, spec: dict[str, Any]) -> Path:
-    """Writes ``network`` and ``spec`` (without its ``weights`` entry, which is made here) as a model folder."""
+def save_model(folder: str | Path, network: SliceNetwork, spec: dict[str, Any]) -> Path:
+    """Writes a network as a model folder.
+
+    Args:
+        folder: the folder to write; its name becomes the model's name.
+        network: as ``spec["network"]`` describes it.
+        spec: what goes into model.json, without ``name`` and ``weights``.
+
+    Returns:
+        The folder.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / WEIGHTS_FILE
     torch.save({key: value.detach().cpu() for key, value in network.state_dict().items()}, weights)
-    spec = {**spec, "weights": {"file": WEIGHTS_FILE, "sha256": sha256(weights)}}
-    (folder / SPEC_FILE).write_text(json.dumps(spec, indent=2) + "\n", encoding="utf-8")
+    own = {"name": folder.resolve().name, "weights": {"file": WEIGHTS_FILE, "sha256": sha256(weights)}}
+    described = {"name": "", **spec, **own}
+    (folder / SPEC_FILE).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     return folder
 
 
-def _check_feeding(spec: dict[str, Any]) -> None:
+def _check_feeding(spec: dict[str, Any], network: SliceNetwork) -> None:
     """Raises KeyError, TypeError or ValueError where the engine would not know how to feed or read the network."""
     channels = spec["input"]["neighbours"] + bool(spec["input"]["depth_channel"])
-    if channels != spec["architecture"]["in_channels"] or spec["input"]["neighbours"] % 2 == 0:
-        raise ValueError(f"{spec['architecture']['in_channels']} input channels cannot be made of its input")
+    if channels != network.in_channels or spec["input"]["neighbours"] % 2 == 0:
+        raise ValueError(f"{network.in_channels} input channels cannot be made of its input")
     if not spec["views"] or (unknown := set(spec["views"]) - set(AXES)):
         raise ValueError(f"unknown views {sorted(unknown)}" if spec["views"] else "no views")
     if spec["fusion"] not in FUSIONS:

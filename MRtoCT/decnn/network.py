@@ -1,14 +1,33 @@
-"""DECNN, the deep embedding convolutional network.
+"""DECNN, the deep embedding convolutional network, its variants, and the registry of the networks that models may name.
 
 Source: Xiang et al., "Deep embedding convolutional neural network for synthesizing CT image from T1-Weighted MR image",
 Medical Image Analysis 47 (2018) 31-44, doi 10.1016/j.media.2018.03.011.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
+
+from decnn.errors import InputError
+
+
+class SliceNetwork(nn.Module):
+    """What the engine asks of a network: slices of an MR in, slices of a CT out. A new kind goes into NETWORKS."""
+
+    in_channels: int
+    """Channels that it takes: neighbouring MR slices, and the depth channel where the model has one."""
+    stages: int
+    """How many tentative CTs ``forward`` gives; 0 for a network that computes its CT in one go."""
+
+    def forward(self, slices: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """(B, C, H, W) -> (final CT (B, 1, H, W), the tentative CTs in order), in units of the model.
+
+        The unit is ``model.json``'s ``output.scale_hu`` (1 = 1000 HU).
+        """
+        raise NotImplementedError
 
 
 def _convolution(
@@ -39,10 +58,10 @@ class EmbeddingBlock(nn.Module):
         return self.embed(torch.cat([self.features(maps), tentative], dim=1)), tentative
 
 
-class PyramidHead(nn.Module):
+class PyramidStem(nn.Module):
     """Feature maps that know the whole slice: convolved at 1, 2, 4 ... mm, and brought back to 1 mm level by level.
 
-    Not the paper's head, whose five convolutions see 11 mm. The way down and up with skip connections is that of
+    Not the paper's stem, whose five convolutions see 11 mm. The way down and up with skip connections is that of
     Ronneberger et al., "U-Net", MICCAI 2015.
 
     Args:
@@ -78,21 +97,21 @@ class PyramidHead(nn.Module):
         return maps
 
 
-class DECNN(nn.Module):
+class DECNN(SliceNetwork):
     """MR slices in, a CT slice out, with a tentative CT embedded in every block.
 
     Args:
         in_channels: channels of the input (neighbouring MR slices, and a depth map where the model uses one).
         features: feature maps F per convolution.
         blocks: number N of embedding blocks; 0 is a plain CNN without any tentative CT.
-        dilations: dilation of each convolution of the head. Five ones are the paper's network; larger values widen
+        dilations: dilation of each convolution of the stem. Five ones are the paper's network; larger values widen
             the field of view and make a variant of it, which a model has to say in its card.
         batch_norm: batch normalization after each convolution with features (the paper is silent about it).
-        pyramid: if not empty, a PyramidHead with these widths takes the place of the head's plain convolutions
+        pyramid: if not empty, a PyramidStem with these widths takes the place of the plain convolutions
             (``dilations`` must be empty then). This, too, makes a variant of it.
 
     Raises:
-        ValueError: both ``dilations`` and ``pyramid`` are given.
+        ValueError: both ``dilations`` and ``pyramid`` are given, or a number is out of its range.
     """
 
     def __init__(
@@ -105,11 +124,16 @@ class DECNN(nn.Module):
         pyramid: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        for what, value, low, high in (("features", features, 1, 1024), ("blocks", blocks, 0, 64)):
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"{what} must be a whole number from {low} to {high}, not {value!r}")
         if dilations and pyramid:
-            raise ValueError("a DECNN has either a head of plain convolutions or a pyramid")
+            raise ValueError("a DECNN has either a stem of plain convolutions or a pyramid")
+        self.in_channels = in_channels
+        self.stages = blocks
         channels = [in_channels] + [features] * len(dilations)
         self.head: nn.Module = (
-            PyramidHead(in_channels, features, pyramid, batch_norm)
+            PyramidStem(in_channels, features, pyramid, batch_norm)
             if pyramid
             else nn.Sequential(
                 *(_convolution(channels[i], features, batch_norm, dilation) for i, dilation in enumerate(dilations))
@@ -119,13 +143,32 @@ class DECNN(nn.Module):
         self.final = nn.Conv2d(features, 1, 3, padding=1)
 
     def forward(self, slices: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """(B, C, H, W) -> (final CT (B, 1, H, W), the tentative CT of each block in order), in units of the model.
-
-        The unit is ``model.json``'s ``output.scale_hu`` (1 = 1000 HU).
-        """
+        """See SliceNetwork.forward: one tentative CT a block."""
         maps = self.head(slices)
         tentative_cts = []
         for block in self.blocks:
             maps, tentative = block(maps)
             tentative_cts.append(tentative)
         return self.final(maps), tentative_cts
+
+
+NETWORKS: dict[str, type[SliceNetwork]] = {"DECNN": DECNN}
+"""The networks that a model.json, or a training run, can name."""
+
+
+def build_network(name: str, arguments: Mapping[str, Any]) -> SliceNetwork:
+    """A network of random weights.
+
+    Args:
+        name: a key of NETWORKS.
+        arguments: what its class takes.
+
+    Raises:
+        InputError: there is no such network, or it does not take these arguments.
+    """
+    if name not in NETWORKS:
+        raise InputError(f"There is no network {name!r}: choose one of {', '.join(NETWORKS)}.")
+    try:
+        return NETWORKS[name](**arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"The network {name} cannot be built ({error}): correct its arguments.") from error

@@ -1,33 +1,29 @@
 """MR image in, CT image out: the canonical grid, the network on the slices of several views, their mean, and back."""
 
-import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
-import torch
-from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from decnn.checks.head import find_head
 from decnn.checks.image import check_image
-from decnn.confidence import check_model, disagreement, variance_of_stages
+from decnn.confidence import check_model, disagreement
 from decnn.devices import describe, select_device
-from decnn.errors import Cancelled, Finding, SetupError, raise_errors
+from decnn.errors import Finding, SetupError, raise_errors
 from decnn.grid import from_canonical, to_canonical
 from decnn.hu import AIR_HU, CT_RANGE_HU
 from decnn.intensity import depth_channel, from_zero, normalize
 from decnn.model import Model
+from decnn.options import DEFAULTS, Options
+from decnn.runner import Runner
+from decnn.steps import Report, Steps, silent
 from decnn.views import AXES, view_input
 
 # The network sees air around the head as in training; the CT is written as far as the partial volume of the skin goes.
 _CROP_MARGIN = 8
 _SKIN_MARGIN = 2
-_BATCH = {"cpu": 1, "cuda": 16, "mps": 4}
-
-Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -47,22 +43,20 @@ class SynthesisResult:
 def synthesize(
     image: sitk.Image,
     model: Model,
-    device: str = "auto",
-    report: Report | None = None,
-    should_cancel: Callable[[], bool] | None = None,
+    options: Options = DEFAULTS,
+    report: Report = silent,
+    should_cancel: Callable[[], bool] = lambda: False,
     checked: list[Finding] | None = None,
-    confidence: bool = False,
 ) -> SynthesisResult:
     """Makes the synthetic CT of a T1-weighted MR of the head.
 
     Args:
         image: 3D scalar MR on any grid, oblique and anisotropic ones included.
-        model: see ``decnn.model.load_model``.
-        device: auto, cpu, cuda, cuda:N or mps.
+        model: the one that ``options.model`` names, loaded: see ``decnn.model.load_model``.
+        options: what to compute, and where.
         report: called with (fraction 0..1, stage) after each step and each batch.
         should_cancel: asked before each step and each batch.
         checked: what ``check_image(image)`` found, if the caller has done it already.
-        confidence: also make the map of where the model disagrees with itself, ``decnn.confidence``.
 
     Raises:
         InputError: the image cannot be used, there is no such device, or no confidence map of this model.
@@ -70,15 +64,15 @@ def synthesize(
         Cancelled: should_cancel said so.
     """
     start = time.monotonic()
-    steps = _Steps(report, should_cancel)
-    if confidence:
+    steps = Steps(report, should_cancel)
+    if options.confidence:
         check_model(model)
     if checked is None:
         steps.enter(0.0, "Checking the MR")
         checked = check_image(image)
     findings = list(checked)
     raise_errors(findings)
-    chosen = select_device(device)
+    chosen = select_device(options.device)
 
     steps.enter(0.02, "Resampling to 1 mm")
     canonical = to_canonical(from_zero(image))
@@ -92,9 +86,15 @@ def synthesize(
     mr = normalize(sitk.GetArrayViewFromImage(canonical), sitk.GetArrayViewFromImage(mask))
     depth = depth_channel(mask) if model.spec["input"]["depth_channel"] else None
 
-    runner = _Runner(model.network, chosen, may_leave_gpu=device == "auto", findings=findings, confidence=confidence)
+    runner = Runner(
+        model.network,
+        chosen,
+        may_leave_gpu=options.device == "auto",
+        findings=findings,
+        confidence=options.confidence,
+    )
     views = []
-    within = np.zeros(mr.shape if confidence else 0, np.float32)
+    within = np.zeros(mr.shape if options.confidence else 0, np.float32)
     for number, view in enumerate(model.spec["views"]):
         low, high = (0.15 + 0.8 * n / len(model.spec["views"]) for n in (number, number + 1))
         stage = f"Synthesizing {view} view"
@@ -113,7 +113,9 @@ def synthesize(
 
     steps.enter(0.95, "Resampling to the grid of the MR")
     scale = np.float32(model.spec["output"]["scale_hu"])
-    spread = scale * disagreement(views, within) if confidence else None  # before _fused() makes use of the views
+    spread = (
+        scale * disagreement(views, within) if options.confidence else None
+    )  # before _fused() makes use of the views
     hounsfield = _fused(views, model.spec["fusion"]) * scale
     if not np.isfinite(hounsfield).all():
         raise SetupError(f"Model {model.name} gave no numbers for this MR: choose another model, or the device 'cpu'.")
@@ -123,99 +125,6 @@ def synthesize(
     confidence_map = _on_grid(np.where(skin > 0, spread, 0.0), mask, image, 0.0) if spread is not None else None
     steps.enter(1.0, "Synthesized")
     return SynthesisResult(ct, findings, describe(runner.device), time.monotonic() - start, confidence_map)
-
-
-class _Steps:
-    """Reports each step, and ends the work between two of them when asked to."""
-
-    def __init__(self, report: Report | None, should_cancel: Callable[[], bool] | None) -> None:
-        self._report = report
-        self._should_cancel = should_cancel
-
-    def enter(self, fraction: float, stage: str) -> None:
-        if self._should_cancel is not None and self._should_cancel():
-            raise Cancelled("The synthesis was cancelled.")
-        if self._report is not None:
-            self._report(fraction, stage)
-
-
-class _Runner:
-    """The network on a device; where the GPU's memory does not suffice, in smaller batches, and at last on the CPU."""
-
-    def __init__(
-        self,
-        network: nn.Module,
-        device: torch.device,
-        may_leave_gpu: bool,
-        findings: list[Finding],
-        confidence: bool = False,
-    ) -> None:
-        self.device = device
-        self.batch = _BATCH[device.type]
-        self._network = without_batch_norm(network)
-        self._may_leave_gpu = may_leave_gpu
-        self._findings = findings
-        self._confidence = confidence
-        self._on_device = False
-
-    def run(self, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """(n, C, H, W) -> CT slices (m, H, W) in units of the model; m < n where the batch had to shrink on the way.
-
-        With them the variance of the stages (m, H, W), if a confidence map was asked for.
-        """
-        while True:
-            try:
-                return self._forward(slices[: self.batch])
-            except RuntimeError as error:
-                self._make_do(error)
-
-    @torch.inference_mode()
-    def _forward(self, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        if not self._on_device:
-            # On the CPU channels last is faster by a quarter to a half, and a batch of one slice stays in the cache.
-            self._network.to(self.device)
-            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
-            self._on_device = True
-        batch = torch.from_numpy(slices).to(self.device).contiguous(memory_format=torch.channels_last)
-        final, tentative = self._network(batch)
-        variance = variance_of_stages(final, tentative)[:, 0].cpu().numpy() if self._confidence else None
-        return final[:, 0].cpu().numpy(), variance
-
-    def _make_do(self, error: RuntimeError) -> None:
-        out_of_memory = isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
-        if self.device.type == "cpu":
-            raise SetupError(f"The network failed on the CPU ({_first_line(error)}): close other programs.") from error
-        if out_of_memory and self.batch > 1:
-            self.batch //= 2
-            return
-        if not out_of_memory and not self._may_leave_gpu:
-            raise SetupError(
-                f"The device {describe(self.device)} failed ({_first_line(error)}): choose another, or 'cpu'."
-            ) from error
-        why = "has too little free memory" if out_of_memory else f"failed ({_first_line(error)})"
-        self._findings.append(
-            Finding(
-                "warning",
-                "gpu-memory" if out_of_memory else "gpu-failed",
-                f"The GPU {describe(self.device)} {why}, so the CPU did the work: the CT is the same, it took longer.",
-            )
-        )
-        self.device = torch.device("cpu")
-        self.batch = _BATCH["cpu"]
-        self._on_device = False
-
-
-def without_batch_norm(network: nn.Module) -> nn.Module:
-    """A copy of a network in evaluation mode with each batch norm folded into the convolution before it."""
-    network = copy.deepcopy(network).eval()
-    for block in network.modules():
-        if isinstance(block, nn.Sequential):
-            for index in range(len(block) - 1):
-                convolution, norm = block[index], block[index + 1]
-                if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                    block[index] = fuse_conv_bn_eval(convolution, norm)
-                    block[index + 1] = nn.Identity()
-    return network
 
 
 def _fused(views: list[np.ndarray], fusion: str) -> np.ndarray:
@@ -247,7 +156,3 @@ def _bounding_box(mask: sitk.Image) -> tuple[slice, ...]:
         slice(max(low - _CROP_MARGIN, 0), min(low + size + _CROP_MARGIN, n))
         for low, size, n in zip(box[:3], box[3:], mask.GetSize(), strict=True)
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

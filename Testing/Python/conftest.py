@@ -56,13 +56,13 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(0)
     spec = model_spec(in_channels=4, features=4, blocks=2, dilations=[1, 2], batch_norm=True, neighbours=3, depth=True)
-    network = DECNN(**spec["architecture"])
+    network = DECNN(**spec["network"]["arguments"])
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             # As after some training, or folding the batch norm would have nothing to get wrong.
             module.running_mean.uniform_(-0.5, 0.5)
             module.running_var.uniform_(0.5, 2.0)
-    return save_model(tmp_path_factory.mktemp("models") / "tiny", network, spec)
+    return save_model(tmp_path_factory.mktemp("models") / "test-model", network, spec)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def mirror_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from decnn.network import DECNN
 
     spec = model_spec(in_channels=1, features=1, blocks=0, dilations=[], batch_norm=False, neighbours=1, depth=False)
-    network = DECNN(**spec["architecture"])
+    network = DECNN(**spec["network"]["arguments"])
     with torch.no_grad():
         network.final.weight.zero_()
         network.final.weight[0, 0, 1, 1] = 1.0
@@ -84,9 +84,11 @@ def mirror_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def model_spec(*, neighbours: int, depth: bool, **architecture: Any) -> dict[str, Any]:
     return {
-        "name": "test-model",
         "version": "0.0.1",
-        "architecture": architecture,
+        "title": "A model of the tests",
+        "summary": "Makes a volume, and no CT.",
+        "terms": "Any use.",
+        "network": {"name": "DECNN", "arguments": architecture},
         "input": {"neighbours": neighbours, "depth_channel": depth, "normalization": "foreground-median"},
         "views": ["axial", "coronal", "sagittal"],
         "fusion": "mean",

@@ -20,7 +20,7 @@ _SEGMENT = "bone"
 _COLOUR = (1.0, 0.85, 0.1)
 
 
-def of(ctNode: Any) -> Any:
+def contourOf(ctNode: Any) -> Any:
     """The scene's bone contour of this CT; None if there is none."""
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         if node.GetAttribute(_ATTRIBUTE) and node.GetNodeReferenceID(maps.OF_REFERENCE) == ctNode.GetID():
@@ -28,7 +28,7 @@ def of(ctNode: Any) -> Any:
     return None
 
 
-def show(ctNode: Any) -> Any:
+def showContour(ctNode: Any) -> Any:
     """Outline the CT's bone, in its place; returns the segmentation node."""
     node = slicer.mrmlScene.AddNewNodeByClass(
         "vtkMRMLSegmentationNode", _("{name} bone > {hu} HU").format(name=ctNode.GetName(), hu=BONE_ABOVE_HU)
@@ -50,7 +50,7 @@ def show(ctNode: Any) -> Any:
     return node
 
 
-def update(node: Any, ctNode: Any) -> None:
+def updateContour(node: Any, ctNode: Any) -> None:
     """Follow the CT, if its voxels or its place have changed."""
     if node.GetAttribute(_ATTRIBUTE) == nodes.stampOf(ctNode):
         return
@@ -77,7 +77,7 @@ def _representation() -> str:
     return str(slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName())
 
 
-def remove(node: Any) -> None:
+def removeContour(node: Any) -> None:
     """Remove the segmentation with what displays and stores it."""
     storage = node.GetStorageNode()
     if storage is not None:

@@ -63,10 +63,12 @@ def subjectOf(node: Any) -> Any:
     return node.GetNodeReference(OF_REFERENCE) if isMap else node
 
 
-def outdate(ctNode: Any, newNode: Any) -> None:
-    """The CT has been made anew: part from it what was about the old one, and say so in its name.
+def detachOlder(ctNode: Any, newNode: Any) -> None:
+    """Detach from a CT the maps, tables and charts of the CT that it replaces, and say so in their names.
 
-    newNode: the map that was made with it, if any; None for none.
+    Args:
+        ctNode: the new CT.
+        newNode: the map that was made with it; None for none.
     """
     for node in slicer.util.getNodesByClass("vtkMRMLNode"):
         if node is not newNode and node.GetNodeReferenceID(OF_REFERENCE) == ctNode.GetID():

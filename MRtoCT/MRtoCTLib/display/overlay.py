@@ -7,6 +7,9 @@ import slicer
 from decnn.hu import WINDOWS
 from MRtoCTLib.display import layouts, maps
 
+DEFAULT_OPACITY = 0.5
+"""Of a CT over its MR, as long as the user has not chosen another."""
+
 
 def applyPreset(ctNode: Any, name: str) -> None:
     """Show the CT in one of the WINDOWS, in grey."""
@@ -24,7 +27,7 @@ def presetOf(ctNode: Any) -> str | None:
     return next((name for name, preset in WINDOWS.items() if preset == window), None)
 
 
-def showOverlay(mrNode: Any, ctNode: Any, opacity: float) -> None:
+def showOverlay(mrNode: Any, ctNode: Any, opacity: float = DEFAULT_OPACITY) -> None:
     """Show the CT, or a map, over the MR (None: over what is shown) in all slice views but those side by side.
 
     opacity of the CT: 0..1.
@@ -48,11 +51,6 @@ def overlaid(ctNode: Any) -> Any:
     """Which of the overlays() lies in the foreground of a slice view; None if none does."""
     shown = {view.GetForegroundVolumeID() for view in _sliceViews()}
     return next((node for node in overlays(ctNode) if node.GetID() in shown), None)
-
-
-def isOverlaid(ctNode: Any) -> bool:
-    """Whether some slice view has the CT, or a map that is about it, in its foreground."""
-    return overlaid(ctNode) is not None
 
 
 def setOverlayOpacity(ctNode: Any, opacity: float) -> None:

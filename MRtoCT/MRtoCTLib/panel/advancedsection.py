@@ -18,8 +18,8 @@ class AdvancedSection:
         self._logic = logic
         self._parameterNode: MRtoCTParameterNode | None = None
         self._cardTooltip = ui.modelCardButton.toolTip
-        for name in logic.modelNames():
-            ui.modelSelector.addItem(name, name)
+        for model in logic.models():
+            ui.modelSelector.addItem(model.title, model.name)
         self.showDevices([])
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelSelected)
         ui.deviceSelector.connect("currentIndexChanged(int)", self.onDeviceSelected)

@@ -81,7 +81,7 @@ class CompareSection:
             self._status = str(changed.error)
         self._show()
         if changed.state is State.DONE:
-            self._onResults(changed.results)
+            self._onResults(changed.result)
         if changed.state is State.FAILED:
             details = {"detailedText": changed.error.log} if changed.error.log else {}
             slicer.util.errorDisplay(str(changed.error), **details)

@@ -12,13 +12,12 @@ from MRtoCTLib import validation
 from MRtoCTLib.panel.runcontrols import showRun
 from MRtoCTLib.tasks import export
 from MRtoCTLib.tasks.base import State
-from MRtoCTLib.tasks.polling import repeatUntilDone
 
 _FOLDER_SETTING = "MRtoCT/ExportFolder"
 
 
 class ExportSection(VTKObservationMixin):
-    """Exports the selected CT. ui: the controls of Resources/UI/MRtoCT.ui. logic: MRtoCTLogic, for its engine."""
+    """Exports the selected CT. ui: the controls of Resources/UI/MRtoCT.ui. logic: MRtoCTLogic."""
 
     def __init__(self, ui: Any, logic: Any) -> None:
         VTKObservationMixin.__init__(self)
@@ -72,15 +71,14 @@ class ExportSection(VTKObservationMixin):
         with slicer.util.tryWithErrorDisplay(_("The export could not be started."), waitCursor=True):
             parent = self.ui.exportFolderButton.directory
             slicer.app.userSettings().setValue(_FOLDER_SETTING, parent)
-            self._export = export.Export(
-                self._logic.engine,
+            self._export = self._logic.exportDicom(
                 self._ctNode,
                 export.newFolder(parent),
                 self.ui.exportResampleCheckBox.checked,
-                self._onExportChanged,
-                self.ui.logTextEdit.appendPlainText,
+                waitForCompletion=False,
+                onChanged=self._onExportChanged,
+                onLog=self.ui.logTextEdit.appendPlainText,
             )
-            repeatUntilDone(self._export.poll)
         self._show()
 
     def _onExportChanged(self, task: export.Export) -> None:

@@ -78,7 +78,7 @@ class ReviewSection(VTKObservationMixin):
                 if ctNode is not None:
                     self.addObserver(ctNode, event, method)
             self._removeContour()
-            self._contour = contour.of(ctNode) if ctNode is not None else None  # in a scene that was loaded
+            self._contour = contour.contourOf(ctNode) if ctNode is not None else None  # in a scene that was loaded
         if (mrNode, ctNode) != (self._mrNode, self._ctNode):
             self._mrNode, self._ctNode = mrNode, ctNode
             self._layouts.update(mrNode, ctNode)
@@ -115,13 +115,13 @@ class ReviewSection(VTKObservationMixin):
 
     def onBoneContourToggled(self, checked: bool) -> None:
         if checked and self._ctNode is not None:
-            self._contour = contour.show(self._ctNode)
+            self._contour = contour.showContour(self._ctNode)
         else:
             self._removeContour()
 
     def onCtModified(self, caller: Any, event: str) -> None:
         if self._contour is not None and self._ctNode.GetImageData() is not None:
-            contour.update(self._contour, self._ctNode)
+            contour.updateContour(self._contour, self._ctNode)
 
     def onLineSelected(self, node: Any) -> None:
         line, reference = (selector.currentNode() for selector in (self.ui.lineSelector, self.ui.referenceSelector))
@@ -165,7 +165,7 @@ class ReviewSection(VTKObservationMixin):
     def _removeContour(self) -> None:
         node, self._contour = self._contour, None
         if node is not None and slicer.mrmlScene.IsNodePresent(node):
-            contour.remove(node)
+            contour.removeContour(node)
 
     def _showChart(self, chartNode: Any) -> None:
         if layouts.RESULTS in self._layouts.available():

@@ -1,6 +1,7 @@
 """The panel: shows the parameter node and the running synthesis, forwards clicks to the logic."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import qt
@@ -18,10 +19,11 @@ from MRtoCTLib.logic import MRtoCTLogic
 from MRtoCTLib.panel.advancedsection import AdvancedSection
 from MRtoCTLib.panel.comparesection import CompareSection
 from MRtoCTLib.panel.exportsection import ExportSection
+from MRtoCTLib.panel.inputchecker import InputChecker
 from MRtoCTLib.panel.reviewsection import ReviewSection
 from MRtoCTLib.panel.runcontrols import showRun
-from MRtoCTLib.parameters import MRtoCTParameterNode
-from MRtoCTLib.tasks.check import InputChecker
+from MRtoCTLib.parameters import MRtoCTParameterNode, optionsOf
+from MRtoCTLib.tasks.check import Check
 from MRtoCTLib.tasks.synthesis import State, Synthesis
 
 
@@ -55,7 +57,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._reviewPanel = ReviewSection(self.ui)
         self._comparePanel = CompareSection(self.ui, self.logic, self._reviewPanel.showResults)
         self._exportPanel = ExportSection(self.ui, self.logic)
-        self._inputChecker = InputChecker(lambda: self.logic.engine, self._showFindings)
+        self._inputChecker = InputChecker(self._startCheck, self._showFindings)
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
@@ -143,14 +145,14 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.logic.synthesize(
                 parameters.inputVolume,
                 parameters.outputVolume,
-                parameters.model or None,
-                parameters.device,
+                optionsOf(parameters),
                 waitForCompletion=False,
                 onChanged=self._onSynthesisChanged,
                 onLog=self.ui.logTextEdit.appendPlainText,
-                opacity=parameters.overlayOpacity,
-                confidence=parameters.confidenceMap,
             )
+
+    def _startCheck(self, mrNode: Any, onChanged: Callable[[Check], None]) -> Check:
+        return self.logic.check(mrNode, waitForCompletion=False, onChanged=onChanged)
 
     def _complain(self, error: SynthesisError) -> None:
         """Tell of an error that has a sentence for the user, by a message box and in the panel."""
@@ -207,7 +209,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
 
     def _rememberTiming(self, synthesis: Synthesis) -> None:
-        timing.remember(synthesis.mrNode, synthesis.model or "", synthesis.device, synthesis.secondsElapsed)
+        timing.remember(synthesis.mrNode, synthesis.options, synthesis.secondsElapsed)
 
     def _onParametersModified(self, caller: Any = None, event: str = "") -> None:
         parameters = self._parameterNode
@@ -266,7 +268,7 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _expectation(self) -> str:
         """How long the synthesis will take, as a sentence; "" if that is not known."""
         parameters = self._parameterNode
-        seconds = timing.expectedSeconds(parameters.inputVolume, parameters.model, parameters.device)
+        seconds = timing.expectedSeconds(parameters.inputVolume, optionsOf(parameters))
         if seconds is None:
             return ""
         return _("The synthesis will take {time} on this machine.").format(time=timing.about(seconds))

@@ -27,7 +27,7 @@ class BatchTests(SelfTestCase):
         (folder / "second.nrrd").write_text("no image")
         inputs = [str(folder / name) for name in ("first.nrrd", "second.nrrd", "third.nrrd")]
         options = ["--output-dir", str(folder / "results"), "--device", "cpu", "--progress", "json"]
-        options += ["--model", self.model] if self.model else []
+        options += self.options.as_arguments()
         log: list[str] = []
         engine = EngineProcess([*engineCommand(), "synthesize", *inputs, *options], lambda event: None, log.append)
         try:
@@ -48,11 +48,11 @@ class BatchTests(SelfTestCase):
         head = self.addHead("Head")
         self.act("make")
         output = self.logic.synthesize(head)
-        nodes, children, threads = self.nodes(), self.children(), self.threads()
+        before, children, threads = self.nodes(), self.children(), self.threads()
         for _run in range(_RUNS):
             self.assertIs(self.logic.synthesize(head, output), output)
         self.process()
-        self.assertEqual(self.nodes(), nodes)
+        self.assertEqual(self.nodes(), before)
         self.assertLessEqual(self.children(), children)
         self.assertTrue(self.waitFor(lambda: self.threads() <= threads, 5.0))
         self.assertEqual(workspace.openFolders(), [])

@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
+from decnn.options import Options
 from MRtoCTLib.display import layouts
 from MRtoCTLib.errors import SynthesisCancelled
 from MRtoCTLib.logic import MRtoCTLogic
@@ -18,9 +19,10 @@ from MRtoCTLib.tasks.synthesis import State, Synthesis
 
 
 class SelfTestCase(ScriptedLoadableModuleTest):
-    """Runs in Slicer, and over Testing/host where there is no Slicer. model: None for the bundled one."""
+    """Runs in Slicer, and over Testing/host where there is no Slicer."""
 
-    model: str | None = None
+    options = Options()
+    """Of the syntheses by the real engine: the bundled model."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear()
@@ -87,8 +89,7 @@ class SelfTestCase(ScriptedLoadableModuleTest):
         """Start a synthesis that never ends by itself; returns it when its processes run."""
         self.pulse.unlink(missing_ok=True)
         self.act("hang")
-        self.logic.synthesize(mr, output, waitForCompletion=False)
-        synthesis = Synthesis.current
+        synthesis = self.logic.synthesize(mr, output, waitForCompletion=False)
         self.assertTrue(self.waitFor(self.pulse.exists))
         return synthesis
 

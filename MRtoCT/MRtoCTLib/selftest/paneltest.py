@@ -38,7 +38,7 @@ class PanelTests(SelfTestCase):
             button.click()
             self.assertTrue(self.waitFor(lambda: panel.ui.outputSelector.currentNode() is not None))
             self.assertEqual(panel.ui.outputSelector.currentNode().GetName(), "Head T1 sCT")
-            self.assertEqual(panel.ui.findingsLabel.text, "This head is acted.")
+            self.assertEqual(panel.ui.findingsLabel.text, "The slices are thick.")
             panel.ui.overlaySlider.value = 0.25
             for view in self.overlayViews():
                 self.assertEqual(view.GetForegroundOpacity(), 0.25)
@@ -56,9 +56,9 @@ class PanelTests(SelfTestCase):
         selector.currentIndex = selector.findData("brain")
         self.assertEqual((ct.GetDisplayNode().GetWindow(), ct.GetDisplayNode().GetLevel()), (100, 50))
         panel.ui.boneContourCheckBox.checked = True
-        self.assertEqual(contour.of(ct).GetTransformNodeID(), ct.GetTransformNodeID())
+        self.assertEqual(contour.contourOf(ct).GetTransformNodeID(), ct.GetTransformNodeID())
         panel.ui.boneContourCheckBox.checked = False
-        self.assertIsNone(contour.of(ct))
+        self.assertIsNone(contour.contourOf(ct))
         self.profileIn(panel)
         selector = panel.ui.layoutSelector
         if selector.count == 0:

@@ -5,6 +5,7 @@ import slicer
 import vtk
 
 from decnn import NOTICE
+from decnn.options import Options
 from MRtoCTLib import nodes
 from MRtoCTLib.errors import SynthesisError
 from MRtoCTLib.selftest.case import SelfTestCase
@@ -27,7 +28,7 @@ class SynthesisTests(SelfTestCase):
             stages.append(synthesis.stage)
             fractions.append(synthesis.fraction)
 
-        ct = self.logic.synthesize(mr, model=self.model, onChanged=listen)
+        ct = self.logic.synthesize(mr, options=self.options, onChanged=listen)
 
         self.assertEqual(ct.GetName(), "Somebody T1 sCT")
         self.assertSameGrid(mr, ct)
@@ -64,7 +65,7 @@ class SynthesisTests(SelfTestCase):
         mr.SetAndObserveTransformNodeID(transform.GetID())
         output = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Mine")
 
-        ct = self.logic.synthesize(mr, output, model=self.model)
+        ct = self.logic.synthesize(mr, output, self.options)
 
         self.assertIs(ct, output)
         self.assertEqual(ct.GetName(), "Mine")
@@ -84,17 +85,17 @@ class SynthesisTests(SelfTestCase):
         flat = slicer.util.addVolumeFromArray(np.full((20, 20, 20), 7, np.float32), name="Flat")
         before = self.nodes()
         for mr, output, options, said in [
-            (None, None, {}, "T1"),
-            (empty, None, {}, "empty"),
-            (labels, None, {}, "not an image"),
-            (head, head, {}, "is the input"),
-            (head, labels, {}, "cannot hold"),
-            (head, None, {"model": "no-such-model"}, "no-such-model"),
-            (head, None, {"device": "abacus"}, "abacus"),
-            (flat, None, {"model": self.model}, "."),
+            (None, None, Options(), "T1"),
+            (empty, None, Options(), "empty"),
+            (labels, None, Options(), "not an image"),
+            (head, head, Options(), "is the input"),
+            (head, labels, Options(), "cannot hold"),
+            (head, None, Options(model="no-such-model"), "no-such-model"),
+            (head, None, Options(device="abacus"), "abacus"),
+            (flat, None, self.options, "."),
         ]:
             with self.assertRaises(SynthesisError) as raised:
-                self.logic.synthesize(mr, output, **options)
+                self.logic.synthesize(mr, output, options)
             self.assertIn(said, str(raised.exception))
             self.assertNotIn("Traceback", str(raised.exception))
             self.assertEqual(self.nodes(), before)
@@ -105,7 +106,7 @@ class SynthesisTests(SelfTestCase):
         head = self.addHead("Head")
         output = slicer.util.addVolumeFromArray(np.arange(8, dtype=np.int16).reshape(2, 2, 2), name="Old CT")
         before = self.nodes()
-        for role, said in (("fail", "The actor forgot his text."), ("crash", "exit code 70")):
+        for role, said in (("fail", "The disk is full: free some space."), ("crash", "exit code 70")):
             self.act(role)
             with self.assertRaises(SynthesisError) as raised:
                 self.logic.synthesize(head, output)

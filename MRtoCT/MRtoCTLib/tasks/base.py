@@ -33,15 +33,26 @@ class State(enum.Enum):
     FAILED = "failed"
 
 
-class EngineTask:
-    """Call poll() until it returns True. Until then, and unless the task ends DONE, the scene is untouched.
+def ignore(_argument: Any) -> None:
+    """A listener for those who want none."""
 
-    Subclasses say what is asked of the engine (_command), which nodes must stay (_nodes) and what is done with its
+
+class EngineTask:
+    """One run of the engine. Call poll() until it returns True; unless the task ends DONE, the scene is untouched.
+
+    Subclasses say what is asked of the engine (_command), which nodes must stay (_nodes), and what is done with its
     answer (_read, _deliver). Of each subclass only one can run at a time in the application: ``current``.
 
-    state, fraction (0..1), stage (text): the progress. findings: what the engine found (dicts with severity, code,
-    message). facts: the engine's result. error: why there is none, once FAILED or CANCELLED. onChanged: called with
-    this object whenever one of these changes. onLog: called with each line of the engine's log.
+    Args:
+        onChanged: called with this object whenever one of its attributes changes.
+        onLog: called with each line of the engine's log.
+
+    Attributes:
+        state, fraction (0..1), stage (text): the progress.
+        findings: what the engine found, dicts with severity, code and message.
+        facts: the engine's result, a dict.
+        result: what the verb of MRtoCTLogic returns, once DONE.
+        error: why there is no result, once FAILED or CANCELLED.
     """
 
     current: "ClassVar[Any]" = None
@@ -49,25 +60,40 @@ class EngineTask:
     """What is raised, and kept as error, where the task fails."""
     Cancelled: type[TaskError] = TaskError
     """What is kept as error where it is cancelled."""
+    answers: tuple[int, ...] = (0,)
+    """Exit codes with which the engine has given an answer."""
 
-    def __init__(self, onChanged: Callable[[Any], None], onLog: Callable[[str], None]) -> None:
+    def __init__(self, onChanged: Callable[[Any], None] = ignore, onLog: Callable[[str], None] = ignore) -> None:
         self.state = State.RUNNING
         self.fraction = 0.0
         self.stage = _("Starting")
         self.findings: list[dict[str, Any]] = []
         self.facts: dict[str, Any] = {}
+        self.result: Any = None
         self.error: TaskError | None = None
         self._onChanged = onChanged
         self._onLog = onLog
         self._lastLog: deque[str] = deque(maxlen=_LOG_LINES_OF_AN_ERROR)
-        self._engineError = ""
+        self._engineError: dict[str, Any] = {}
         self._cancelReason = ""
         self._reading: futures.Future[None] | None = None
         self._started = time.monotonic()
 
     def _start(self) -> None:
-        """Write the files and start the engine; at the end of a subclass's __init__()."""
-        self.workspace = Workspace()
+        """Write the files and start the engine; at the end of a subclass's __init__().
+
+        Raises:
+            TaskError: of the subclass's kind, if the files cannot be written or the engine not be started.
+        """
+        try:
+            self.workspace = Workspace()
+        except OSError as error:
+            raise self.Error(
+                _(
+                    "No folder for temporary files can be made ({reason}): choose another one in the application "
+                    "settings, and see that the disk is not full."
+                ).format(reason=error.strerror or error)
+            ) from error
         try:
             self._process = EngineProcess(self._command(), self._onEvent, self._onEngineLog)
         except OSError as error:
@@ -172,7 +198,7 @@ class EngineTask:
         elif kind == "result":
             self.facts = event
         elif kind == "error":
-            self._engineError = str(event.get("message", ""))
+            self._engineError = event
         self._tellOfChange()
 
     def _onEngineLog(self, line: str) -> None:
@@ -187,7 +213,7 @@ class EngineTask:
 
     def _hasRead(self) -> bool:
         """Let the engine's files, if it has made any, be read; True once that is done."""
-        made = self.state is State.RUNNING and self._process.exitCode == 0 and self.facts
+        made = self.state is State.RUNNING and self._process.exitCode in self.answers and self.facts
         if made and self._reading is None:
             executor = futures.ThreadPoolExecutor(1, "MRtoCT reader")
             self._reading = executor.submit(self._read)
@@ -200,11 +226,12 @@ class EngineTask:
             self._end(State.CANCELLED, self.Cancelled(self._cancelReason or self._sentence("cancelled")))
             return
         code = self._process.exitCode
-        if code != 0 or not self.facts:
-            message = self._engineError or _(
+        if code not in self.answers or not self.facts:
+            said = self._engineError
+            message = str(said.get("message", "")) or _(
                 "The engine ended unexpectedly (exit code {code}): its last lines are in the log."
             ).format(code=code)
-            raise self.Error(message, "\n".join(self._lastLog))
+            raise self.Error(message, "\n".join(self._lastLog), str(said.get("code", "")))
         if self._reading is not None:
             self._reading.result()  # raises what _read() has raised
         self._deliver()

@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from MRtoCTLib import nodes, validation
 from MRtoCTLib.display import results
 from MRtoCTLib.errors import ComparisonCancelled, ComparisonError
-from MRtoCTLib.tasks.base import EngineTask
+from MRtoCTLib.tasks.base import EngineTask, ignore
 
 
 class Comparison(EngineTask):
@@ -27,8 +27,8 @@ class Comparison(EngineTask):
         ctNode: Any,
         referenceNode: Any,
         mrNode: Any = None,
-        onChanged: Callable[["Comparison"], None] = lambda _comparison: None,
-        onLog: Callable[[str], None] = lambda _line: None,
+        onChanged: Callable[["Comparison"], None] = ignore,
+        onLog: Callable[[str], None] = ignore,
     ) -> None:
         if Comparison.current is not None:
             raise ComparisonError(_("A comparison is already running: wait until it has ended, or cancel it."))
@@ -41,7 +41,6 @@ class Comparison(EngineTask):
         self.ctNode = ctNode
         self.referenceNode = referenceNode
         self.mrNode = mrNode
-        self.results: results.Results | None = None
         self._engine = engine
         self._stamps = [nodes.stampOf(node) for node in self._compared()]
         self._start()
@@ -81,4 +80,4 @@ class Comparison(EngineTask):
                 raise ComparisonError(
                     _("'{name}' was changed while it was compared: compare once more.").format(name=node.GetName())
                 )
-        self.results = results.putResults(self.ctNode, self.referenceNode, voxels, self.facts)
+        self.result = results.putResults(self.ctNode, self.referenceNode, voxels, self.facts)

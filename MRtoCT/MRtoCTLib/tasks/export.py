@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from MRtoCTLib import nodes, validation
 from MRtoCTLib.errors import ExportCancelled, ExportError
-from MRtoCTLib.tasks.base import EngineTask
+from MRtoCTLib.tasks.base import EngineTask, ignore
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,20 @@ def newFolder(parent: str) -> Path:
 
 
 class Export(EngineTask):
-    """Starts at once; see EngineTask for how it goes on. Once DONE, the series lies in ``folder``.
+    """Starts at once; see EngineTask for how it goes on.
 
-    ctNode: a CT that this module made. folder: a folder that does not exist yet. resample: whether an oblique,
-    sheared or transformed CT may be brought to axial slices of 1 mm; else it is refused (ExportError).
+    Args:
+        engine: the command that runs the engine.
+        ctNode: a CT that this module made.
+        folder: a folder that does not exist yet, or is empty.
+        resample: whether an oblique, sheared or transformed CT may be brought to axial slices of 1 mm.
+        onChanged, onLog: as in EngineTask.
+
+    Attributes:
+        result: the folder with the series, once DONE.
+
+    Raises:
+        ExportError: a CT that cannot be exported, or another export is running.
     """
 
     Error = ExportError
@@ -77,8 +87,8 @@ class Export(EngineTask):
         ctNode: Any,
         folder: Path,
         resample: bool = False,
-        onChanged: Callable[["Export"], None] = lambda _export: None,
-        onLog: Callable[[str], None] = lambda _line: None,
+        onChanged: Callable[["Export"], None] = ignore,
+        onLog: Callable[[str], None] = ignore,
     ) -> None:
         if Export.current is not None:
             raise ExportError(_("An export is already running: wait until it has ended, or cancel it."))
@@ -109,7 +119,7 @@ class Export(EngineTask):
         return []  # all that is needed of the scene has been written
 
     def _deliver(self) -> None:
-        """The engine has put the series where it belongs."""
+        self.result = self.folder  # the engine has put the series there
 
     def _sentence(self, what: str) -> str:
         return {

@@ -27,6 +27,9 @@ import slicer
 KILL_AFTER_SECONDS = 0.5
 # After the launcher has ended, the interpreter below it has this long to close its pipes.
 DRAIN_SECONDS = 1.0
+# An engine, or a library in it, that talks without end must not hold the application up.
+HAND_OUT_SECONDS = 0.05
+_MOST_WAITING_LINES = 10_000
 # Slicer's exit does not wait longer than this for a process that the system cannot kill (a hanging disk or driver).
 STOP_SECONDS = 5.0
 
@@ -65,7 +68,7 @@ class EngineProcess:
     ) -> None:
         self._onEvent = onEvent
         self._onLog = onLog
-        self._lines: queue.Queue[tuple[str, str | None]] = queue.Queue()
+        self._lines: queue.Queue[tuple[str, str | None]] = queue.Queue(_MOST_WAITING_LINES)
         self._openStreams = 2
         self._killAt: float | None = None  # when patience with a cancelled engine ends (time.monotonic)
         self._drainedAt: float | None = None  # when patience with its pipes ends
@@ -140,7 +143,9 @@ class EngineProcess:
         self._lines.put((name, None))
 
     def _handOut(self) -> None:
-        while True:
+        """Hand out what is waiting, for a short time at most; the rest waits for the next poll."""
+        end = time.monotonic() + HAND_OUT_SECONDS
+        while time.monotonic() < end:
             try:
                 name, line = self._lines.get_nowait()
             except queue.Empty:
@@ -178,7 +183,7 @@ def _asEvent(line: str) -> dict[str, Any] | None:
     """The line as an engine event, or None: libraries print to stdout too."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: a thousand brackets
         return None
     return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
 

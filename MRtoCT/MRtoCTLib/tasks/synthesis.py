@@ -7,19 +7,33 @@ from slicer.i18n import tr as _
 
 from decnn import NOTICE
 from decnn.hu import DEFAULT_WINDOW
+from decnn.options import Options
 from MRtoCTLib import nodes, validation
 from MRtoCTLib.display import maps, overlay
 from MRtoCTLib.errors import SynthesisCancelled, SynthesisError
-from MRtoCTLib.tasks.base import EngineTask, State
+from MRtoCTLib.tasks.base import EngineTask, State, ignore
 
 __all__ = ["State", "Synthesis"]
+
+_MR, _CT, _CONFIDENCE = "mr.nrrd", "ct.nrrd", "confidence.nrrd"
 
 
 class Synthesis(EngineTask):
     """Starts at once; see EngineTask for how it goes on.
 
-    mrNode, model, device: as asked for. outputNode: the CT, once DONE. confidenceNode: the map of where the model
-    disagrees with itself, once DONE, if it was asked for.
+    Args:
+        engine: the command that runs the engine.
+        mrNode: scalar volume node, T1 MR.
+        outputNode: volume node that takes the CT; None for a new one.
+        options: what to compute, and where.
+        onChanged, onLog: as in EngineTask.
+
+    Attributes:
+        outputNode: the CT, once DONE; this is the result.
+        confidenceNode: the map of where the model disagrees with itself, once DONE, if it was asked for.
+
+    Raises:
+        SynthesisError: nodes that cannot be used, or another synthesis is running.
     """
 
     Error = SynthesisError
@@ -30,11 +44,9 @@ class Synthesis(EngineTask):
         engine: list[str],
         mrNode: Any,
         outputNode: Any,
-        model: str | None,
-        device: str,
-        onChanged: Callable[["Synthesis"], None],
-        onLog: Callable[[str], None],
-        confidence: bool = False,
+        options: Options,
+        onChanged: Callable[["Synthesis"], None] = ignore,
+        onLog: Callable[[str], None] = ignore,
     ) -> None:
         if Synthesis.current is not None:
             raise SynthesisError(_("A synthesis is already running: wait until it has ended, or cancel it."))
@@ -45,22 +57,18 @@ class Synthesis(EngineTask):
         self.mrNode = mrNode
         self.outputNode: Any = None
         self.confidenceNode: Any = None
-        self.model = model
-        self.device = device
-        self._confidence = confidence
+        self.options = options
         self._engine = engine
         self._wantedOutputNode = outputNode
+        self._stamp = nodes.stampOf(mrNode)
         self._start()
 
     def _command(self) -> list[str]:
-        nodes.writeVolume(self.mrNode, self.workspace.path / "mr.nrrd")
-        paths = [str(self.workspace.path / name) for name in ("mr.nrrd", "ct.nrrd")]
-        options = ["--device", self.device, "--progress", "json"]
-        if self.model:
-            options += ["--model", str(self.model)]
-        if self._confidence:
-            options += ["--confidence", str(self.workspace.path / "confidence.nrrd")]
-        return [*self._engine, "synthesize", *paths, *options]
+        folder = self.workspace.path
+        nodes.writeVolume(self.mrNode, folder / _MR)
+        command = [*self._engine, "synthesize", str(folder / _MR), str(folder / _CT)]
+        command += [*self.options.as_arguments(), "--progress", "json"]
+        return command + (["--confidence", str(folder / _CONFIDENCE)] if self.options.confidence else [])
 
     def _nodes(self) -> list[Any]:
         return [self.mrNode] if self._wantedOutputNode is None else [self.mrNode, self._wantedOutputNode]
@@ -73,19 +81,25 @@ class Synthesis(EngineTask):
         }[what]
 
     def _read(self) -> None:
-        names = ["ct.nrrd", "confidence.nrrd"] if self._confidence else ["ct.nrrd"]
+        names = [_CT, _CONFIDENCE] if self.options.confidence else [_CT]
         self._voxels = [nodes.readVoxels(self.workspace.path / name) for name in names]
 
     def _deliver(self) -> None:
         voxels, *confidence = self._voxels
         del self._voxels  # or the panel would hold on to them, after the scene has been closed too
-        self.outputNode = nodes.putCt(voxels, self.mrNode, self._wantedOutputNode, self._provenance())
+        if nodes.stampOf(self.mrNode) != self._stamp:
+            raise SynthesisError(
+                _("'{name}' was changed while its CT was made: synthesize it once more.").format(
+                    name=self.mrNode.GetName()
+                )
+            )
+        self.result = self.outputNode = nodes.putCt(voxels, self.mrNode, self._wantedOutputNode, self._provenance())
         overlay.applyPreset(self.outputNode, DEFAULT_WINDOW)
         if confidence:
             name = _("{name} disagreement").format(name=self.outputNode.GetName())
             before = next(iter(maps.mapsOf(self.outputNode, "disagreement")), None)
             self.confidenceNode = maps.putMap("disagreement", confidence[0], self.outputNode, before, name)
-        maps.outdate(self.outputNode, self.confidenceNode)
+        maps.detachOlder(self.outputNode, self.confidenceNode)
 
     def _provenance(self) -> dict[str, str]:
         """Where the CT comes from, for its attributes. The MR by its ID: its name may be the patient's."""
@@ -94,6 +108,7 @@ class Synthesis(EngineTask):
             nodes.MODEL_ATTRIBUTE: str(facts["model"]),
             "MRtoCT.ModelVersion": str(facts["model_version"]),
             nodes.WEIGHTS_ATTRIBUTE: str(facts["weights_sha256"]),
+            "MRtoCT.Terms": str(facts.get("terms", "")),
             "MRtoCT.Version": str(facts["decnn_version"]),
             "MRtoCT.Device": str(facts["device"]),
             "MRtoCT.Seconds": "{:.1f}".format(facts["seconds"]),

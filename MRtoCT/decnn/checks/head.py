@@ -5,8 +5,6 @@ given where it should be, and where it should not: python -m training check-find
 Not looked for, as no check on the data at hand was reliable enough to be shown to people: contrast agent, and nodding.
 """
 
-from collections.abc import Callable
-
 import SimpleITK as sitk
 
 from decnn.checks.image import check_head, check_image
@@ -14,6 +12,7 @@ from decnn.checks.measures import HeadMeasures, measure_head
 from decnn.errors import Finding, InputError
 from decnn.grid import to_canonical
 from decnn.intensity import from_zero, head_mask
+from decnn.steps import Report, silent
 
 # Area of the head on a face of the field of view, in cm^2; the face below is where the neck leaves it.
 CUT_CM2 = 4.0
@@ -27,7 +26,7 @@ LEAST_FACE_MM = -5.0
 TILT_DEGREES, LEAST_SYMMETRY = 26.0, 0.5
 
 
-def examine(image: sitk.Image, report: Callable[[float, str], None] = lambda fraction, stage: None) -> list[Finding]:
+def examine(image: sitk.Image, report: Report = silent) -> list[Finding]:
     """All that there is to say against an MR before its synthetic CT is made; ``report``: (fraction 0..1, stage)."""
     report(0.1, "Checking the MR")
     findings = check_image(image)

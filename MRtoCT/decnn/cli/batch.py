@@ -12,6 +12,7 @@ from decnn.cli.cancel import Stop
 from decnn.cli.progress import Reporter
 from decnn.cli.single import ModelOnDemand, synthesize_file
 from decnn.errors import Cancelled, InputError, SetupError, explain
+from decnn.options import Options
 
 SUMMARY = "summary.csv"
 _CT, _CONFIDENCE = "_sCT.nrrd", "_confidence.nrrd"
@@ -35,15 +36,14 @@ def synthesize_all(
     inputs: list[str],
     folder: str,
     model: ModelOnDemand,
-    device: str,
+    options: Options,
     reporter: Reporter,
     stop: Stop,
     debug: bool,
-    confidence: bool = False,
 ) -> int:
     """Makes the synthetic CT of each input in ``folder`` (made if need be); one that fails does not stop the others.
 
-    confidence: write the confidence map of each, too, as <name>_confidence.nrrd.
+    Where ``options`` want confidence maps, each goes to <name>_confidence.nrrd.
     However it ends, ``folder``/summary.csv tells what became of each input.
 
     Returns:
@@ -55,12 +55,12 @@ def synthesize_all(
         Cancelled: a signal ended it.
     """
     outputs = plan_outputs(inputs, folder)
-    maps = _plan_maps(inputs, outputs) if confidence else [None] * len(inputs)
+    maps = _plan_maps(inputs, outputs) if options.confidence else [None] * len(inputs)
     outcomes: list[Outcome] = []
     try:
         for number, (source, output) in enumerate(zip(inputs, outputs, strict=True)):
             reporter.enter(source, number, len(inputs))
-            outcomes.append(_synthesize_one(source, output, maps[number], model, device, reporter, stop, debug))
+            outcomes.append(_synthesize_one(source, output, maps[number], model, options, reporter, stop, debug))
     finally:
         stop.hold()
         left = [Outcome(name, "", "cancelled", Cancelled.exit_code, 0.0, "") for name in inputs[len(outcomes) :]]
@@ -127,14 +127,14 @@ def _synthesize_one(
     output: Path,
     confidence: Path | None,
     model: ModelOnDemand,
-    device: str,
+    options: Options,
     reporter: Reporter,
     stop: Stop,
     debug: bool,
 ) -> Outcome:
     start = time.monotonic()
     try:
-        facts = synthesize_file(source, output, model, device, reporter, stop, confidence)
+        facts = synthesize_file(source, output, model, options, reporter, stop, confidence)
     except Exception as error:
         # A signal from here on stops the next input: this one has failed, not been cancelled.
         stop.hold()

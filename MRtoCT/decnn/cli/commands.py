@@ -1,97 +1,94 @@
-"""What each verb of the command line does: takes the options, returns the exit code, or raises a DecnnError."""
+"""What each verb of the command line does: takes its arguments, returns the exit code, or raises a DecnnError."""
 
 import argparse
 import json
 import sys
+from dataclasses import asdict
 
 from decnn import __version__
-from decnn.catalog import available_models, model_folder
+from decnn.catalog import available_models, model_entry, model_folder
 from decnn.cli.cancel import Stop
 from decnn.cli.progress import Reporter
 from decnn.cli.single import ModelOnDemand, synthesize_file
 from decnn.devices import check_device_name, import_torch, list_devices
 from decnn.errors import InputError, SetupError
+from decnn.options import Options
+from decnn.steps import silent
 
 # Modules with numpy, SimpleITK or torch are imported where they are needed: the first line of progress must not wait.
 
 
-def synthesize(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
+def synthesize(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     """One input and its output, or with --output-dir as many inputs as are given."""
     stop.listen()
     reporter.progress(0.0, "Starting")
+    options = Options.from_arguments(arguments)
     check_device_name(options.device)
     model_folder(options.model)
     model = ModelOnDemand(options.model)
-    if options.output_dir is not None:
+    if arguments.output_dir is not None:
         from decnn.cli.batch import synthesize_all
 
-        if options.confidence not in (None, options.output_dir):
+        if arguments.confidence not in (None, arguments.output_dir):
             raise InputError("With --output-dir the confidence maps go to that folder too: give it to --confidence.")
         return synthesize_all(
-            options.paths,
-            options.output_dir,
-            model,
-            options.device,
-            reporter,
-            stop,
-            debug=options.debug,
-            confidence=options.confidence is not None,
+            arguments.paths, arguments.output_dir, model, options, reporter, stop, debug=arguments.debug
         )
-    if len(options.paths) != 2:
+    if len(arguments.paths) != 2:
         raise InputError(
-            f"synthesize was given {len(options.paths)} paths: give it INPUT and OUTPUT, "
+            f"synthesize was given {len(arguments.paths)} paths: give it INPUT and OUTPUT, "
             "or INPUT [INPUT ...] --output-dir FOLDER."
         )
-    source, output = options.paths
-    synthesize_file(source, output, model, options.device, reporter, stop, options.confidence)
+    source, output = arguments.paths
+    synthesize_file(source, output, model, options, reporter, stop, arguments.confidence)
     return 0
 
 
-def check(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
-    """All findings on an MR; where one of them blocks, it is raised once all have been told."""
+def check(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
+    """All findings on an MR; the exit code is that of a bad input where one of them blocks."""
     stop.listen()
-    if not options.json:
+    if not arguments.json:
         reporter.progress(0.0, "Starting")
     from decnn.checks.head import examine
-    from decnn.errors import raise_errors
     from decnn.io.images import read_image
 
-    image = read_image(options.image)
-    if options.json:
-        findings = examine(image)
-        print(json.dumps({"input": options.image, "findings": [finding.as_dict() for finding in findings]}))
-        return InputError.exit_code if any(finding.severity == "error" for finding in findings) else 0
-    findings = examine(image, reporter.progress)
+    image = read_image(arguments.image)
+    findings = examine(image, silent if arguments.json else reporter.progress)
+    facts = {"input": arguments.image, "findings": [finding.as_dict() for finding in findings]}
+    blocked = any(finding.severity == "error" for finding in findings)
+    exit_code = InputError.exit_code if blocked else 0
+    if arguments.json:
+        print(json.dumps(facts))
+        return exit_code
     for finding in findings:
         reporter.finding(finding)
-    raise_errors(findings)
     reporter.progress(1.0, "Done")
-    facts = {"input": options.image, "findings": [finding.as_dict() for finding in findings]}
-    reporter.result(facts, f"{len(findings) or 'No'} finding{'' if len(findings) == 1 else 's'}")
-    return 0
+    count = f"{len(findings) or 'No'} finding{'' if len(findings) == 1 else 's'}"
+    reporter.result(facts, f"{count}: no CT can be made of this MR" if blocked else count)
+    return exit_code
 
 
-def evaluate(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
+def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     stop.listen()
-    tell = (lambda _fraction, _stage: None) if options.json else reporter.progress
+    tell = silent if arguments.json else reporter.progress
     tell(0.0, "Starting")
     from decnn.evaluation.compare import compare
     from decnn.io.images import check_output, read_image, write_image
 
     output = None
-    inputs = [options.ct, options.reference, *(path for path in (options.mask, options.register) if path)]
-    if options.difference:
+    inputs = [arguments.ct, arguments.reference, *(path for path in (arguments.mask, arguments.register) if path)]
+    if arguments.difference:
         for source in inputs:
-            output = check_output(options.difference, source)
+            output = check_output(arguments.difference, source)
     tell(0.02, "Reading the CTs")
     ct, reference, *_ = (read_image(path) for path in inputs[:2])
-    mask, mr = (read_image(path) if path else None for path in (options.mask, options.register))
-    comparison = compare(ct, reference, mask, options.resample, mr, lambda done, stage: tell(0.1 + 0.8 * done, stage))
+    mask, mr = (read_image(path) if path else None for path in (arguments.mask, arguments.register))
+    comparison = compare(ct, reference, mask, arguments.resample, mr, lambda done, stage: tell(0.1 + 0.8 * done, stage))
     if output is not None:
         tell(0.92, "Writing the difference")
         write_image(comparison.difference, output, before_publishing=stop.hold)
     facts = {"output": str(output) if output is not None else None, **comparison.as_dict()}
-    if options.json:
+    if arguments.json:
         print(json.dumps(facts))
         return 0
     for finding in comparison.findings:
@@ -105,7 +102,7 @@ def evaluate(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int
     return 0
 
 
-def export_dicom(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
+def export_dicom(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     stop.listen()
     reporter.progress(0.0, "Starting")
     from decnn.io.dicom_ct import check_output_folder, export_series
@@ -114,21 +111,21 @@ def export_dicom(options: argparse.Namespace, reporter: Reporter, stop: Stop) ->
     from decnn.io.provenance import maker_of
 
     import_pydicom()
-    output = check_output_folder(options.output)
+    output = check_output_folder(arguments.output)
     reporter.progress(0.05, "Reading the CT")
-    ct = read_image(options.ct)
-    maker = maker_of(ct, options.model_name, options.weights_sha256)
+    ct = read_image(arguments.ct)
+    maker = maker_of(ct, arguments.model_name, arguments.weights_sha256)
     reporter.progress(0.1, "Reading the MR series")
     source = None
-    if options.reference or options.reference_list:
-        source = read_source(options.reference or listed_files(options.reference_list))
+    if arguments.reference or arguments.reference_list:
+        source = read_source(arguments.reference or listed_files(arguments.reference_list))
     result = export_series(
         ct,
         output,
         maker,
         source,
-        options.resample,
-        options.allow_moved,
+        arguments.resample,
+        arguments.allow_moved,
         report=lambda fraction, stage: reporter.progress(0.2 + 0.79 * fraction, stage),
         before_publishing=stop.hold,
     )
@@ -149,31 +146,25 @@ def export_dicom(options: argparse.Namespace, reporter: Reporter, stop: Stop) ->
     return 0
 
 
-def info(options: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
+def info(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     stop.listen()
-    facts: dict[str, object] = {"version": __version__, "python": sys.version.split()[0], "models": _models()}
+    models = [model_entry(name) for name in available_models()]
+    facts: dict[str, object] = {"version": __version__, "python": sys.version.split()[0]}
+    facts["models"] = [asdict(model) for model in models]
     try:
         facts["torch"] = import_torch().__version__
         facts["devices"] = list_devices()
     except SetupError as error:
         facts.update({"torch": None, "torch_missing": str(error), "devices": []})
-    if options.json:
+    if arguments.json:
         print(json.dumps(facts))
         return 0
     print(f"decnn {facts['version']}, Python {facts['python']}, torch {facts['torch'] or '(missing)'}")
     if "torch_missing" in facts:
         print(facts["torch_missing"])
-    for model in _models():
-        print(f"model {model['name']} {model['version']}")
+    for model in models:
+        print(f"model {model.name} {model.version}: {model.title}. {model.summary} Terms: {model.terms}")
     for device in facts["devices"]:  # type: ignore[attr-defined]
         memory = f", {device['memory_gb']} GB" if device["memory_gb"] else ""
         print(f"device {device['name']}: {device['description']}{memory}")
     return 0
-
-
-def _models() -> list[dict[str, str]]:
-    models = []
-    for name in available_models():
-        spec = json.loads((model_folder(name) / "model.json").read_text(encoding="utf-8"))
-        models.append({"name": name, "version": spec["version"]})
-    return models

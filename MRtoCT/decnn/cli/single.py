@@ -10,6 +10,7 @@ from decnn.cli.cancel import Stop
 from decnn.cli.progress import Reporter
 from decnn.devices import import_torch
 from decnn.errors import raise_errors
+from decnn.options import Options
 
 if TYPE_CHECKING:
     from decnn.model import Model
@@ -40,14 +41,14 @@ def synthesize_file(
     source: str | Path,
     output: str | Path,
     model: ModelOnDemand,
-    device: str,
+    options: Options,
     reporter: Reporter,
     stop: Stop,
     confidence: str | Path | None = None,
 ) -> dict[str, Any]:
     """Makes the synthetic CT of one MR; returns the facts of the result, which the reporter was told, too.
 
-    confidence: the file for the confidence map, if one is wanted.
+    confidence: the file for the confidence map, if ``options`` want one.
 
     Raises:
         InputError, SetupError, Cancelled: see ``decnn.synthesis.synthesize`` and ``decnn.io.images``; then no file
@@ -75,11 +76,10 @@ def synthesize_file(
     result = synthesize(
         image,
         loaded,
-        device,
+        options,
         report=lambda fraction, stage: reporter.progress(0.06 + 0.9 * fraction, stage),
         should_cancel=lambda: stop.requested,
         checked=findings,
-        confidence=confidence_path is not None,
     )
     for finding in result.findings[len(findings) :]:
         reporter.finding(finding)

@@ -1,6 +1,5 @@
 """A synthetic CT beside a real one that need not lie on its grid: placed there, scored, subtracted."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +12,13 @@ from decnn.evaluation.registration import Registration, register_rigid
 from decnn.grid import low_pass
 from decnn.hu import BODY_ABOVE_HU, BONE_ABOVE_HU, PADDING_HU
 from decnn.io.images import same_grid
+from decnn.steps import Report, silent
 
 _COVERED_ENOUGH = 0.99
 # What 10 to 12 mm of displacement leave of the overlap of a head of the tests' size.
 _ALIGNED_ENOUGH = 0.9
 HISTOGRAM_RANGE_HU = (-1024.0, 2176.0)
 _BIN_HU = 25.0
-
-Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def compare(
     mask: sitk.Image | None = None,
     resample: bool = False,
     mr: sitk.Image | None = None,
-    report: Report = lambda _fraction, _stage: None,
+    report: Report = silent,
 ) -> Comparison:
     """Compares a synthetic CT with a real one of the same head.
 

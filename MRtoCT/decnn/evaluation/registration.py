@@ -1,6 +1,5 @@
 """Rigid registration of a CT to an MR of the same head."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ import SimpleITK as sitk
 from decnn.errors import InputError
 from decnn.grid import to_canonical
 from decnn.hu import AIR_HU, BODY_ABOVE_HU, METAL_HU
+from decnn.steps import Report
 
 # Mattes et al., "PET-CT image registration in the chest using free-form deformations", IEEE TMI 22 (2003) 120-128.
 _BINS = 50
@@ -44,7 +44,7 @@ class Registration:
         }
 
 
-def register_rigid(mr: sitk.Image, ct: sitk.Image, report: Callable[[float, str], None]) -> Registration:
+def register_rigid(mr: sitk.Image, ct: sitk.Image, report: Report) -> Registration:
     """Finds the rotation and translation that lay a CT onto an MR of the same head, on any grids.
 
     Mutual information after Mattes, from 4 mm to 2 mm, from the better of two starts: as the images lie, and with the

@@ -22,6 +22,7 @@ from decnn.hu import AIR_HU, WINDOWS
 from decnn.io.dicom_mr import Source, import_pydicom
 from decnn.io.images import read_image, same_grid, umask
 from decnn.io.provenance import Maker
+from decnn.steps import Report, silent
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -34,8 +35,6 @@ _FIRST_SERIES_NUMBER = 301
 _SAME_PLACE_MM = 0.02
 # 64 characters is what a SeriesDescription holds.
 _DESCRIPTION_LENGTH = 64
-
-Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def export_series(
     source: Source | None = None,
     resample: bool = False,
     allow_moved: bool = False,
-    report: Report = lambda fraction, stage: None,
+    report: Report = silent,
     before_publishing: Callable[[], None] = lambda: None,
 ) -> ExportResult:
     """Writes the CT as a DICOM series: into a temporary folder, read back to be sure, and renamed to ``output``.

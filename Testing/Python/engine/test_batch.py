@@ -64,7 +64,7 @@ def test_one_bad_file_does_not_stop_the_rest(
 
     first, last = (sitk.ReadImage(row["output"]) for row in (rows[0], rows[2]))
     assert (sitk.GetArrayFromImage(first) == sitk.GetArrayFromImage(last)).all()
-    assert first.GetMetaData("MRtoCT.Model") == "test-model"
+    assert first.GetMetaData("MRtoCT.Model") == "mirror"
     assert first.GetMetaData("MRtoCT.Notice").startswith("Not a medical device")
 
 

@@ -6,6 +6,7 @@ import SimpleITK as sitk
 
 from decnn.catalog import DEFAULT_MODEL, available_models
 from decnn.model import load_model
+from decnn.options import Options
 from decnn.synthesis import synthesize
 from phantom import LABELS, phantom_head
 
@@ -14,7 +15,7 @@ from phantom import LABELS, phantom_head
 def test_the_bundled_model_finds_skull_brain_and_air_in_a_phantom() -> None:
     assert available_models()[0] == DEFAULT_MODEL
     mr, labels = phantom_head(size=(84, 104, 33), spacing=(2, 2, 2))
-    result = synthesize(mr, load_model(DEFAULT_MODEL), "cpu")
+    result = synthesize(mr, load_model(DEFAULT_MODEL), Options(device="cpu"))
     assert [finding.code for finding in result.findings] == ["field-of-view", "cut"]
     ct, tissue = sitk.GetArrayFromImage(result.image), sitk.GetArrayFromImage(labels)
     mean = {name: float(ct[tissue == label].mean()) for name, label in LABELS.items() if (tissue == label).any()}

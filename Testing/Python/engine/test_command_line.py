@@ -88,7 +88,7 @@ def test_a_dicom_folder_in_a_terminal_without_a_screen(
     output = tmp_path / "ct.nii.gz"
     done = engine("synthesize", tmp_path / "series", output, "--model", mirror_model, "--device", "cpu")
     assert done.returncode == 0, done.stderr
-    assert f"Wrote {output}" in done.stdout and "test-model 0.0.1" in done.stdout
+    assert f"Wrote {output}" in done.stdout and "mirror 0.0.1" in done.stdout
     assert "Synthesizing sagittal view" in done.stderr and "Warning: The field of view" in done.stderr
     assert sitk.ReadImage(str(output)).GetSize() == slab.GetSize()
 
@@ -199,7 +199,7 @@ def test_an_output_that_is_a_folder(engine: Engine, mr_file: Path, tiny_model: P
 def test_changed_weights_are_not_used(
     engine: Engine, mr_file: Path, tiny_model: Path, output: Path, tmp_path: Path
 ) -> None:
-    changed = tmp_path / "changed"
+    changed = tmp_path / "test-model"
     shutil.copytree(tiny_model, changed)
     weights = bytearray((changed / "weights.pt").read_bytes())
     weights[-100] ^= 1
@@ -250,7 +250,7 @@ def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = model_spec(
         in_channels=1, features=64, blocks=3, dilations=[1] * 5, batch_norm=False, neighbours=1, depth=False
     )
-    return save_model(tmp_path_factory.mktemp("models") / "slow", DECNN(**spec["architecture"]), spec)
+    return save_model(tmp_path_factory.mktemp("models") / "slow", DECNN(**spec["network"]["arguments"]), spec)
 
 
 def start(mr: Path, output: Path, model: Path, **options: Any) -> subprocess.Popen[str]:

@@ -8,13 +8,13 @@ import torch
 
 from decnn.errors import InputError, SetupError
 from decnn.model import load_model, save_model
-from decnn.network import DECNN
+from decnn.network import DECNN, build_network
 
 
 @pytest.fixture
 def folder(tiny_model, tmp_path):
     """A copy of the tiny model that a test may spoil."""
-    return shutil.copytree(tiny_model, tmp_path / "model")
+    return shutil.copytree(tiny_model, tmp_path / "test-model")
 
 
 def edit(folder, **changes):
@@ -53,7 +53,16 @@ def test_a_pyramid_keeps_the_size_of_any_slice_and_sees_all_of_it(shape):
     assert slices.grad[0, :, min(shape[0], 20) - 1, min(shape[1], 20) - 1].abs().sum() > 0
 
 
-def test_a_head_is_plain_or_a_pyramid():
+def test_networks_are_built_by_name():
+    network = build_network("DECNN", {"in_channels": 2, "features": 3, "blocks": 1})
+    assert isinstance(network, DECNN) and (network.in_channels, network.stages) == (2, 1)
+    with pytest.raises(InputError, match="choose one of DECNN"):
+        build_network("ResNet", {})
+    with pytest.raises(InputError, match="cannot be built"):
+        build_network("DECNN", {"features": 0})
+
+
+def test_a_stem_is_plain_or_a_pyramid():
     with pytest.raises(ValueError, match="either"):
         DECNN(1, 4, dilations=(1,), pyramid=(8,))
 
@@ -73,6 +82,7 @@ def test_a_saved_model_comes_back_as_it_was(folder, tmp_path):
     model = load_model(folder)
     assert not model.network.training and model.name == "test-model"
     again = load_model(save_model(tmp_path / "again", model.network, model.spec))
+    assert again.name == "again", "a model is called as its folder"
     slices = torch.rand(1, 4, 9, 9)
     assert torch.equal(model.network(slices)[0], again.network(slices)[0])
 
@@ -86,7 +96,9 @@ def test_a_saved_model_comes_back_as_it_was(folder, tmp_path):
         ({"input__neighbours": 5}, "input channels"),
         ({"output": {}}, "scale_hu"),
         ({"output__scale_hu": 0}, "not positive"),
-        ({"architecture__colour": "red"}, "colour"),
+        ({"network": {"name": "DECNN", "arguments": {"colour": "red"}}}, "colour"),
+        ({"network": {"name": "UNet", "arguments": {}}}, "no network 'UNet'"),
+        ({"name": "another"}, "calls itself another"),
     ],
 )
 def test_a_description_that_cannot_be_followed_is_refused(folder, change, reason):

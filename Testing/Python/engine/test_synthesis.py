@@ -8,16 +8,18 @@ import SimpleITK as sitk
 import torch
 from torch import nn
 
-from decnn import synthesis
+from decnn import runner, synthesis
 from decnn.errors import Cancelled, Finding, InputError, SetupError
 from decnn.model import load_model
-from decnn.synthesis import SynthesisResult, synthesize, without_batch_norm
+from decnn.options import Options
+from decnn.runner import without_batch_norm
+from decnn.synthesis import SynthesisResult, synthesize
 from phantom import phantom_head
 
 
 @pytest.fixture(scope="module")
 def mirrored(slab: sitk.Image, mirror_model: Path) -> SynthesisResult:
-    return synthesize(slab, load_model(mirror_model), "cpu")
+    return synthesize(slab, load_model(mirror_model), Options(device="cpu"))
 
 
 def test_the_ct_is_in_hu_on_the_grid_of_the_mr_with_air_around(slab: sitk.Image, mirrored: SynthesisResult) -> None:
@@ -39,7 +41,7 @@ def test_an_oblique_sagittal_anisotropic_flipped_mr_is_mirrored_in_place(mirror_
     sagittal = np.array([[0, 0, -1], [1, 0, 0], [0, -1, 0]])
     direction = (np.array(rotation.GetMatrix()).reshape(3, 3) @ sagittal).ravel()
     mr, labels = phantom_head((110, 120, 18), (2.0, 1.8, 4.0), tuple(direction), origin=(311.5, -77.25, 1234.0))
-    result = synthesize(mr, load_model(mirror_model), "cpu")
+    result = synthesize(mr, load_model(mirror_model), Options(device="cpu"))
     assert result.image.GetDirection() == mr.GetDirection() and result.image.GetOrigin() == mr.GetOrigin()
     head = sitk.GetArrayFromImage(labels) > 0
     signal, ct = sitk.GetArrayFromImage(mr), sitk.GetArrayFromImage(result.image)
@@ -57,7 +59,9 @@ def test_an_oblique_sagittal_anisotropic_flipped_mr_is_mirrored_in_place(mirror_
 
 def test_the_scale_of_the_mr_does_not_matter(slab: sitk.Image, mirror_model: Path, mirrored: SynthesisResult) -> None:
     z_score = (slab - 150.0) / 130.0
-    again = sitk.GetArrayFromImage(synthesize(z_score, load_model(mirror_model), "cpu").image).astype(float)
+    again = sitk.GetArrayFromImage(synthesize(z_score, load_model(mirror_model), Options(device="cpu")).image).astype(
+        float
+    )
     assert np.abs(again - sitk.GetArrayFromImage(mirrored.image)).mean() < 5
 
 
@@ -67,7 +71,7 @@ def test_progress_never_goes_back_and_findings_of_the_caller_are_kept(slab: sitk
     result = synthesize(
         slab,
         load_model(tiny_model),
-        "cpu",
+        Options(device="cpu"),
         report=lambda fraction, stage: seen.append((fraction, stage)),
         checked=known,
     )
@@ -92,7 +96,7 @@ def test_cancel_is_heard_at_every_step(slab: sitk.Image, mirror_model: Path, ste
         return len(asked) > steps
 
     with pytest.raises(Cancelled):
-        synthesize(slab, load_model(mirror_model), "cpu", should_cancel=should_cancel)
+        synthesize(slab, load_model(mirror_model), Options(device="cpu"), should_cancel=should_cancel)
     assert len(asked) == steps + 1
 
 
@@ -101,9 +105,9 @@ def test_a_bad_input_and_a_bad_device_are_refused_here_too(slab: sitk.Image, mir
     with pytest.raises(InputError, match="at least 16"):
         synthesize(slab[:, :, :10], model)
     with pytest.raises(InputError, match="no device 'gpu'"):
-        synthesize(slab, model, "gpu")
+        synthesize(slab, model, Options(device="gpu"))
     with pytest.raises(SetupError, match="cuda:99 is not there"):
-        synthesize(slab, model, "cuda:99")
+        synthesize(slab, model, Options(device="cuda:99"))
 
 
 def test_noise_with_the_coherence_of_tissue_is_no_head(mirror_model: Path) -> None:
@@ -111,7 +115,7 @@ def test_noise_with_the_coherence_of_tissue_is_no_head(mirror_model: Path) -> No
     image = sitk.SmoothingRecursiveGaussian(sitk.GetImageFromArray(noise), 2.0)
     image.SetSpacing((3, 3, 3))
     with pytest.raises(InputError, match="head"):
-        synthesize(image, load_model(mirror_model), "cpu")
+        synthesize(image, load_model(mirror_model), Options(device="cpu"))
 
 
 def test_a_network_that_gives_no_numbers_is_reported(slab: sitk.Image, mirror_model: Path) -> None:
@@ -119,7 +123,7 @@ def test_a_network_that_gives_no_numbers_is_reported(slab: sitk.Image, mirror_mo
     with torch.no_grad():
         model.network.final.bias.fill_(float("nan"))
     with pytest.raises(SetupError, match="gave no numbers"):
-        synthesize(slab, model, "cpu")
+        synthesize(slab, model, Options(device="cpu"))
 
 
 def test_folding_the_batch_norm_changes_nothing_but_the_speed(tiny_model: Path) -> None:
@@ -138,7 +142,7 @@ def test_views_are_fused_by_mean_or_median() -> None:
     assert (synthesis._fused(views, "mean") == 3).all()
 
 
-class SmallGpu(synthesis._Runner):
+class SmallGpu(runner.Runner):
     """A runner on a GPU that can hold ``room`` slices, or breaks; the arithmetic is done on the CPU."""
 
     def __init__(self, room: int, may_leave_gpu: bool, error: Exception | None = None) -> None:
@@ -158,32 +162,32 @@ SLICES = np.arange(16, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 4
 
 
 def test_a_gpu_with_little_memory_gets_smaller_batches() -> None:
-    runner = SmallGpu(room=4, may_leave_gpu=True)
-    assert (runner.run(SLICES)[0] == SLICES[:4, 0]).all()
-    assert runner.tried == [("cuda", 16), ("cuda", 8), ("cuda", 4)]
-    assert (runner.batch, runner.device.type, runner._findings) == (4, "cuda", [])
+    gpu = SmallGpu(room=4, may_leave_gpu=True)
+    assert (gpu.run(SLICES)[0] == SLICES[:4, 0]).all()
+    assert gpu.tried == [("cuda", 16), ("cuda", 8), ("cuda", 4)]
+    assert (gpu.batch, gpu.device.type, gpu._findings) == (4, "cuda", [])
 
 
 @pytest.mark.parametrize("may_leave_gpu", [True, False])
 def test_a_gpu_without_room_for_one_slice_leaves_the_work_to_the_cpu_and_says_so(may_leave_gpu: bool) -> None:
-    runner = SmallGpu(room=0, may_leave_gpu=may_leave_gpu)
-    assert (runner.run(SLICES)[0] == SLICES[:1, 0]).all()
-    assert runner.device.type == "cpu"
-    (finding,) = runner._findings
+    gpu = SmallGpu(room=0, may_leave_gpu=may_leave_gpu)
+    assert (gpu.run(SLICES)[0] == SLICES[:1, 0]).all()
+    assert gpu.device.type == "cpu"
+    (finding,) = gpu._findings
     assert (finding.severity, finding.code) == ("warning", "gpu-memory")
 
 
 def test_a_gpu_that_fails_is_left_only_if_the_choice_was_ours() -> None:
     broken = RuntimeError("CUDA error: no kernel image is available for execution on the device\nand more")
-    runner = SmallGpu(room=0, may_leave_gpu=True, error=broken)
-    runner.run(SLICES)
-    assert [finding.code for finding in runner._findings] == ["gpu-failed"]
+    gpu = SmallGpu(room=0, may_leave_gpu=True, error=broken)
+    gpu.run(SLICES)
+    assert [finding.code for finding in gpu._findings] == ["gpu-failed"]
     with pytest.raises(SetupError, match="no kernel image is available .*: choose another, or 'cpu'"):
         SmallGpu(room=0, may_leave_gpu=False, error=broken).run(SLICES)
 
 
 def test_a_failure_on_the_cpu_is_not_tried_forever() -> None:
-    runner = SmallGpu(room=0, may_leave_gpu=True)
-    runner.device = torch.device("cpu")
+    gpu = SmallGpu(room=0, may_leave_gpu=True)
+    gpu.device = torch.device("cpu")
     with pytest.raises(SetupError, match="failed on the CPU"):
-        runner._make_do(RuntimeError("can't allocate memory"))
+        gpu._fall_back(RuntimeError("can't allocate memory"))

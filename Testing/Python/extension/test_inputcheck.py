@@ -9,7 +9,7 @@ from panel import add_mr, open_panel  # isort: skip  (it makes qt and slicer.app
 import slicer
 from test_export import node_of
 
-from MRtoCTLib.tasks import check
+from MRtoCTLib.panel import inputchecker
 from MRtoCTLib.tasks.process import engineCommand
 from phantom import ct_of, phantom_head
 
@@ -106,10 +106,10 @@ def test_nothing_is_left_behind(panel, end: str) -> None:
 
 
 def test_a_check_that_is_not_yet_due_does_not_start(panel, monkeypatch) -> None:
-    monkeypatch.setattr(check, "_PATIENCE_MILLISECONDS", 50)
+    monkeypatch.setattr(inputchecker, "_PATIENCE_MILLISECONDS", 50)
     heads = [add_mr(f"Head {number}") for number in range(4)]
     started = []
-    monkeypatch.setattr(check, "InputCheck", lambda engine, node, changed: started.append(node) or Idle())
+    monkeypatch.setattr(checker(panel), "_startCheck", lambda node, changed: started.append(node) or Idle())
     for node in heads:
         panel.parameters.inputVolume = node
     panel.wait_for(lambda: bool(started))
@@ -118,9 +118,6 @@ def test_a_check_that_is_not_yet_due_does_not_start(panel, monkeypatch) -> None:
 
 class Idle:
     """A check that has nothing to do."""
-
-    def poll(self) -> bool:
-        return True
 
     def cancel(self) -> None:
         pass

@@ -1,5 +1,6 @@
 """MRtoCTLogic on Slicer's real MRML scene: nodes in, nodes out."""
 
+import inspect
 import os
 import re
 import subprocess
@@ -21,9 +22,11 @@ host.start()
 
 import slicer  # noqa: E402
 
+from decnn.options import Options  # noqa: E402
 from MRtoCTLib import dependencies, nodes, validation  # noqa: E402
-from MRtoCTLib.errors import SynthesisError  # noqa: E402
+from MRtoCTLib.errors import CheckError, SynthesisCancelled, SynthesisError, TaskError  # noqa: E402
 from MRtoCTLib.logic import MRtoCTLogic  # noqa: E402
+from MRtoCTLib.tasks.process import engineCommand  # noqa: E402
 from MRtoCTLib.tasks.synthesis import Synthesis  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,7 +72,7 @@ def test_works_without_qt_and_without_torch() -> None:
         logic = MRtoCTLogic()
         logic.engine = fake_engine.command("make")
         mr = slicer.util.addVolumeFromArray(np.ones((4, 5, 6), np.float32), name="MR")
-        ct = logic.synthesize(mr, outputNode=None, model=None, device="auto", waitForCompletion=True)
+        ct = logic.synthesize(mr, outputNode=None, options=logic.Options(device="auto"), waitForCompletion=True)
         print(ct.GetName(), sorted({"qt", "PySide6", "torch"} & set(sys.modules)))
     """
     paths = [str(ROOT / "MRtoCT"), str(ROOT / "Testing"), str(ROOT / "Testing/Python/support")]
@@ -202,7 +205,7 @@ def test_a_result_waits_until_the_scene_is_loaded(logic) -> None:
     """Meanwhile nodes get new IDs."""
     slicer.mrmlScene.StartState(slicer.vtkMRMLScene.BatchProcessState)
     end = time.monotonic() + 20
-    synthesis = Synthesis(logic.engine, add_mr(), None, None, "cpu", lambda synthesis: None, lambda line: None)
+    synthesis = Synthesis(logic.engine, add_mr(), None, Options(device="cpu"))
     try:
         while synthesis._reading is None or not synthesis._reading.done():
             assert time.monotonic() < end
@@ -220,7 +223,7 @@ def test_the_second_of_two_is_refused(logic, same_logic) -> None:
     """Whoever asks for it: the same logic, or that of a script."""
     logic.engine = fake_engine.command("hang")
     other = logic if same_logic else MRtoCTLogic()
-    first = Synthesis(logic.engine, add_mr(), None, None, "cpu", lambda synthesis: None, lambda line: None)
+    first = Synthesis(logic.engine, add_mr(), None, Options(device="cpu"))
     try:
         assert other.isRunning
         with pytest.raises(SynthesisError, match="already running"):
@@ -248,6 +251,66 @@ def test_a_listener_that_fails(logic) -> None:
         raise ValueError("not my day")
 
     assert logic.synthesize(add_mr(), onChanged=fail).GetName() == "MR sCT"
+
+
+def test_the_four_verbs_have_one_shape() -> None:
+    """What a script has learned of one of them holds for the others."""
+    shapes = []
+    for verb in (MRtoCTLogic.check, MRtoCTLogic.synthesize, MRtoCTLogic.compare, MRtoCTLogic.exportDicom):
+        parameters = list(inspect.signature(verb).parameters.values())
+        shapes.append([(parameter.name, parameter.default) for parameter in parameters[-3:]])
+        assert parameters[1].name.endswith("Node")
+    assert shapes == [shapes[0]] * 4
+    assert [name for name, _ in shapes[0]] == ["waitForCompletion", "onChanged", "onLog"]
+
+
+def test_a_check_returns_what_was_found(logic) -> None:
+    assert [finding["code"] for finding in logic.check(add_mr())] == ["thick"]
+    logic.engine = engineCommand()
+    flat = slicer.util.addVolumeFromArray(np.ones((20, 20, 20), np.float32), name="Flat")
+    (finding,) = logic.check(flat)
+    assert finding["severity"] == "error" and "0.0" not in finding["message"]
+    logic.engine = fake_engine.command("fail")
+    with pytest.raises(CheckError, match="disk is full") as raised:
+        logic.check(add_mr())
+    assert raised.value.code == "disk-full"
+    with pytest.raises(CheckError, match="Select"):
+        logic.check(None)
+
+
+def test_a_verb_that_does_not_wait_returns_its_task(logic) -> None:
+    logic.engine = fake_engine.command("hang")
+    task = Synthesis(logic.engine, add_mr(), None, Options())
+    assert task.isRunning and task.result is None
+    task.abort()
+    assert isinstance(task.error, SynthesisCancelled)
+
+
+@pytest.mark.parametrize("change", ["voxels", "spacing", "transform"])
+def test_an_mr_that_changed_meanwhile_gets_no_ct(logic, change) -> None:
+    mr = add_mr()
+
+    def edit(synthesis: Synthesis) -> None:
+        if synthesis.stage == "Done" and synthesis.isRunning:
+            if change == "voxels":
+                slicer.util.arrayFromVolume(mr)[0, 0, 0] = 9
+                slicer.util.arrayFromVolumeModified(mr)
+            elif change == "spacing":
+                mr.SetSpacing(2, 2, 2)
+            else:
+                transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+                mr.SetAndObserveTransformNodeID(transform.GetID())
+
+    with pytest.raises(SynthesisError, match="was changed"):
+        logic.synthesize(mr, onChanged=edit)
+
+
+@pytest.mark.parametrize("verb", ["check", "synthesize"])
+def test_no_usable_temporary_folder(logic, tmp_path, monkeypatch, verb) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(TaskError, match="temporary files"):
+        getattr(logic, verb)(add_mr())
+    assert not logic.isRunning
 
 
 def test_an_engine_that_talks_nonsense(logic) -> None:

@@ -175,7 +175,7 @@ def bone_of(segmentation) -> tuple[np.ndarray, np.ndarray]:
 def test_the_bone_contour_is_where_the_bone_is(panel, ct) -> None:
     before = slicer.mrmlScene.GetNumberOfNodes()
     panel.ui.boneContourCheckBox.checked = True
-    segmentation = contour.of(ct)
+    segmentation = contour.contourOf(ct)
     display = segmentation.GetDisplayNode()
     assert (display.GetVisibility2DOutline(), display.GetVisibility2DFill(), display.GetVisibility3D()) == (1, 0, 0)
     assert segmentation.GetTransformNodeID() == ct.GetTransformNodeID()
@@ -200,7 +200,7 @@ def test_the_bone_contour_is_where_the_bone_is(panel, ct) -> None:
 
 def test_the_bone_contour_goes_with_the_ct(panel, ct) -> None:
     panel.ui.boneContourCheckBox.checked = True
-    maps.removeMap(contour.of(ct))  # by hand
+    maps.removeMap(contour.contourOf(ct))  # by hand
     assert not panel.ui.boneContourCheckBox.checked
     panel.ui.boneContourCheckBox.checked = True
     maps.removeMap(ct)

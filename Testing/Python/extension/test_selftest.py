@@ -12,6 +12,7 @@ host.start_gui()
 
 import slicer  # noqa: E402
 
+from decnn.options import Options  # noqa: E402
 from host import application  # noqa: E402
 
 MODULE = Path(__file__).resolve().parents[3] / "MRtoCT" / "MRtoCT.py"
@@ -46,5 +47,5 @@ def test_every_test_is_found(test_class) -> None:
 
 def test_all_pass(test_class, tiny_model, monkeypatch) -> None:
     """The button "Reload and Test", with a model that is small instead of good."""
-    monkeypatch.setattr(test_class, "model", str(tiny_model))
+    monkeypatch.setattr(test_class, "options", Options(model=str(tiny_model)))
     test_class().runTest()

@@ -9,6 +9,7 @@ host.start_gui()
 
 import slicer  # noqa: E402
 
+from decnn.options import Options  # noqa: E402
 from MRtoCTLib import timing  # noqa: E402
 
 
@@ -24,13 +25,13 @@ def add_mr(size: int):
 
 def test_it_grows_with_the_image() -> None:
     small, large = add_mr(10), add_mr(20)
-    assert timing.expectedSeconds(large, "", "cpu") is None
-    timing.remember(small, "", "cpu", 3.0)
-    assert timing.expectedSeconds(small, "", "cpu") == pytest.approx(3.0)
-    assert timing.expectedSeconds(large, "", "cpu") == pytest.approx(24.0)
+    assert timing.expectedSeconds(large, Options(device="cpu")) is None
+    timing.remember(small, Options(device="cpu"), 3.0)
+    assert timing.expectedSeconds(small, Options(device="cpu")) == pytest.approx(3.0)
+    assert timing.expectedSeconds(large, Options(device="cpu")) == pytest.approx(24.0)
     large.SetSpacing(0.5, 0.5, 0.5)  # finer voxels, the same space
-    assert timing.expectedSeconds(large, "", "cpu") == pytest.approx(3.0)
-    assert timing.expectedSeconds(small, "", "cuda:0") is None
+    assert timing.expectedSeconds(large, Options(device="cpu")) == pytest.approx(3.0)
+    assert timing.expectedSeconds(small, Options(device="cuda:0")) is None
 
 
 def test_it_is_still_known_after_a_restart() -> None:
@@ -38,19 +39,19 @@ def test_it_is_still_known_after_a_restart() -> None:
 
     settings = slicer.app.userSettings()
     mr = add_mr(10)
-    timing.remember(mr, "", "auto", 7.5)
+    timing.remember(mr, Options(device="auto"), 7.5)
     settings.sync()
     assert float(QSettings(settings.fileName(), QSettings.IniFormat).value(settings.allKeys()[0])) > 0
-    assert timing.expectedSeconds(mr, "", "auto") == pytest.approx(7.5)
+    assert timing.expectedSeconds(mr, Options(device="auto")) == pytest.approx(7.5)
 
 
 def test_nothing_is_kept_but_numbers(tmp_path) -> None:
     """No patient, and no path of a model of the user's own."""
     mr = add_mr(10)
-    timing.remember(mr, str(tmp_path), "cpu", 3.0)
+    timing.remember(mr, Options(str(tmp_path), "cpu"), 3.0)
     assert slicer.app.userSettings().allKeys() == []
-    assert timing.expectedSeconds(mr, str(tmp_path), "cpu") is None
-    timing.remember(mr, "", "cpu", 3.0)
+    assert timing.expectedSeconds(mr, Options(str(tmp_path), "cpu")) is None
+    timing.remember(mr, Options(device="cpu"), 3.0)
     (key,) = slicer.app.userSettings().allKeys()
     assert key == "MRtoCT/SecondsPerLitre/decnn-head-t1/cpu"
 

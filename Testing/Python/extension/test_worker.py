@@ -16,7 +16,7 @@ import host
 
 host.start()
 
-from MRtoCTLib.tasks.process import EngineProcess, engineCommand  # noqa: E402
+from MRtoCTLib.tasks.process import HAND_OUT_SECONDS, EngineProcess, engineCommand  # noqa: E402
 from MRtoCTLib.tasks.workspace import Workspace  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -73,12 +73,25 @@ def start():
         listener.process.stop()
 
 
+def test_endless_output_does_not_hold_the_application_up(start) -> None:
+    flood = start("flood")
+    flood.poll_until(lambda: len(flood.events) > 20_000)
+    pauses = []
+    for _ in range(20):
+        began = time.monotonic()
+        assert not flood.process.poll()
+        pauses.append(time.monotonic() - began)
+    assert sorted(pauses)[10] < 4 * HAND_OUT_SECONDS
+    flood.process.cancel()
+    flood.poll_to_the_end(5.0)
+
+
 def test_events_and_log_are_told_apart(start) -> None:
     chatter = start("chatter")
     chatter.poll_to_the_end()
     assert chatter.events == [{"event": "progress", "fraction": 0.25, "stage": "Acting"}]
     assert sorted(chatter.log) == sorted(
-        ["a library says: \u00fcber", "[1, 2]", '{"no": "event"}', "\ufffd broken", "on stderr"]
+        ["a library says: \u00fcber", "[1, 2]", "[" * 1000, '{"no": "event"}', "\ufffd broken", "on stderr"]
     )
     assert chatter.process.exitCode == 0
 
@@ -164,10 +177,11 @@ def test_exit_leaves_nothing(tmp_path) -> None:
         import sys, time, numpy as np
         import host; host.start()
         import slicer, fake_engine
+        from decnn.options import Options
         from MRtoCTLib.tasks.synthesis import Synthesis
         mr = slicer.util.addVolumeFromArray(np.ones((4, 4, 4), np.float32), name="MR")
         log = []
-        job = Synthesis(fake_engine.command("stubborn"), mr, None, None, "cpu", lambda job: None, log.append)
+        job = Synthesis(fake_engine.command("stubborn"), mr, None, Options(), onLog=log.append)
         while not any(line.startswith("child") for line in log):
             job.poll()
         print([line for line in log if line.startswith("child")][0].split()[1], job.workspace.path)

@@ -12,6 +12,7 @@ from conftest import SLAB_SIZE
 from decnn.errors import InputError, SetupError
 from decnn.io.images import same_grid
 from decnn.model import load_model
+from decnn.options import Options
 from decnn.synthesis import synthesize
 from dicom_phantom import write_mr
 from phantom import ct_of, phantom_head
@@ -229,7 +230,9 @@ def test_the_verb_scores_through_the_engine(tmp_path, head, tiny_model, monkeypa
     (row,) = result["cases"]
     assert set(row) == {"case", "placement", *COLUMNS, "mae_hu_given"} and row["case"] == "1BA001"
     inside = sitk.GetArrayFromImage(mask) > 0
-    synthetic = sitk.GetArrayFromImage(synthesize(mr, load_model(str(tiny_model)), device="cpu").image).astype(float)
+    synthetic = sitk.GetArrayFromImage(synthesize(mr, load_model(str(tiny_model)), Options(device="cpu")).image).astype(
+        float
+    )
     given = np.abs(synthetic - sitk.GetArrayFromImage(ct))[inside].mean()
     assert row["mae_hu_given"] == pytest.approx(given, abs=1e-3)
     assert row["mae_hu_tight"] != row["mae_hu_given"]  # an untrained network makes no smaller errors in air
