@@ -9,7 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.errors import InputError
-from decnn.metrics import BODY_HU, dice
+from decnn.evaluation.metrics import dice
+from decnn.hu import BODY_ABOVE_HU
 from training.pairs.slices import RealSlice, as_pair
 
 LEAST_OVERLAP = 0.9
@@ -59,7 +60,7 @@ def read_misfits(path: Path) -> frozenset[str]:
 
 def _body(hu: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The body in a slice (a plane): its largest object, closed by 5 mm and filled."""
-    matter = sitk.GetImageFromArray(((hu > BODY_HU) & mask).astype(np.uint8))
+    matter = sitk.GetImageFromArray(((hu > BODY_ABOVE_HU) & mask).astype(np.uint8))
     matter = sitk.BinaryMorphologicalOpening(matter, [1, 1])
     body = sitk.RelabelComponent(sitk.ConnectedComponent(matter), sortByObjectSize=True) == 1
     closed = sitk.BinaryMorphologicalClosing(sitk.ConstantPad(body, [5, 5], [5, 5]), [5, 5])

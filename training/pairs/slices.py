@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.errors import InputError
-from decnn.grid import AIR_HU
+from decnn.hu import AIR_HU
 from decnn.intensity import depth_channel, head_mask, normalize
 from decnn.views import AXES
 from training.simulate import Pair
