@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "MRtoCT"))
 from decnn.errors import DecnnError, InputError
 from decnn.model import load_model
 from training import ablate as ablation
-from training.bank import add_measured, make_bank
+from training.bank import add_measured, add_slices, make_bank
 from training.card import write_card
 from training.cross_validate import cross_validate
 from training.ct_statistics import measure
@@ -26,6 +26,8 @@ from training.fetch import fetch
 from training.findings import calibrate, judge_again
 from training.findings import table as findings_table
 from training.fit import Settings, fit
+from training.pairs.misfits import find_misfits, read_misfits
+from training.pairs.slices import find_patients, read_slices
 from training.preview import draw_preview
 from training.sensitivity import measure_sensitivity
 from training.sensitivity import table as sensitivity_table
@@ -60,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER or folder:FOLDER")
     verb.add_argument("--variants", type=int, default=2, help="times that each is moved, deformed and acquired anew")
     verb.add_argument("--seed", type=int, default=1)
+    verb = verbs.add_parser("find-misfits", help="list the real slices whose MR and CT do not lie on each other")
+    verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices, PATIENT/axial_mr.nii.gz ...")
+    verb.add_argument("--json", type=Path, required=True, help="where to store the list")
+    verb = verbs.add_parser("add-slices", parents=[bank], help="add real slices, MR and CT of one person, to the bank")
+    verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices, PATIENT/axial_mr.nii.gz ...")
+    verb.add_argument("--misfits", type=Path, help="the list of find-misfits, to be left out")
+    verb.add_argument("--seed", type=int, default=1)
     verb = verbs.add_parser("preview", parents=[bank], help="draw a sheet of the bank's pairs, to be looked at")
     verb.add_argument("--pairs", type=int, default=2, help="of each head and kind of T1")
     verb.add_argument("--png", type=Path, required=True)
@@ -69,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
     verb.add_argument("--hold-out", nargs="*", default=[], metavar="HEAD", help="heads to leave out, to be scored on")
     verb.add_argument(
-        "--measured", nargs=2, metavar=("KIND", "SHARE"), help="synthrad or folder, and the share of the patches"
+        "--measured", nargs=2, metavar=("KIND", "SHARE"), help="synthrad, folder or slices, and the share of the patches"
     )
     verb.add_argument("--init", help="a model (name or folder) to start from, of the same architecture")
     verb = verbs.add_parser("curve", help="draw the learning curve of a run")
@@ -148,6 +157,14 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.verb == "add-pairs":
         made = add_measured(arguments.bank, arguments.pairs, arguments.variants, arguments.seed)
         print(f"{made} pairs were added to {arguments.bank}")
+    elif arguments.verb == "find-misfits":
+        slices = read_slices(arguments.slices, find_patients(arguments.slices))
+        result = find_misfits(slices)
+        _show(result, json.dumps(result["misfits"], indent=2), arguments.json)
+    elif arguments.verb == "add-slices":
+        misfits = read_misfits(arguments.misfits) if arguments.misfits else frozenset()
+        made, left_out = add_slices(arguments.bank, arguments.slices, misfits, arguments.seed)
+        print("\n".join([*(f"left out: {sentence}" for sentence in left_out), f"{made} slices were added"]))
     elif arguments.verb == "preview":
         draw_preview(arguments.bank, Settings().entries(), arguments.pairs, arguments.png)
     elif arguments.verb == "fit":

@@ -21,9 +21,12 @@ from decnn.hu import AIR_HU, BODY_ABOVE_HU
 from training.pairs.head import Head
 from training.pairs.measured import each_pair, kind_of
 from training.pairs.pair import MeasuredPair
+from training.pairs.slices import as_pair as slice_pair
+from training.pairs.slices import find_patients, fold_of, read_slices
 from training.pairs.sources import NAMES, read_heads
 from training.simulate import Pair, simulate, vary_measured
 
+SLICES = "slices"
 _ABOUT = "bank.json"
 _heads: dict[str, Head] = {}
 
@@ -79,9 +82,9 @@ def make_bank(data: Path, bank: Path, entries: Sequence[Entry], pairs: int, seed
 
 
 def add_measured(bank: Path, spec: str, variants: int, seed: int) -> int:
-    """Adds measured pairs to the bank, each ``variants`` times: moved, deformed and acquired anew.
+    """Adds measured pairs to the bank, each ``variants`` times: moved, deformed and acquired in another way.
 
-    What the CT does not show is taken out of the MR, too. A sentence on each case that is left out goes to stderr.
+    Those that are there already stay, so more cases, or more variants, can be added later. What the CT does not show is taken out of the MR, too. A sentence on each case that is left out goes to stderr.
 
     Args:
         spec: "synthrad:FOLDER" or "folder:FOLDER" (training.pairs.measured); the kind is the entry's name.
@@ -90,25 +93,27 @@ def add_measured(bank: Path, spec: str, variants: int, seed: int) -> int:
         How many pairs were made.
 
     Raises:
-        InputError: no such pairs, none that can be used, or the bank has some of this kind, or another seed.
+        InputError: no such pairs, none that can be used, or the bank was made with another seed.
         SetupError: the disk is full.
     """
     entry = Entry(kind_of(spec), True)
-    if (bank / entry.folder).exists():
-        raise InputError(f"The bank {bank} has pairs of {entry.head} already: choose another folder, or delete them.")
     _open_bank(bank, seed)
-    number = 0
+    made = usable = 0
     for item in each_pair(spec):
         if isinstance(item, str):
             print(f"left out: {item}", file=sys.stderr, flush=True)
             continue
+        usable += 1
         mr, hu, body = _in_view(item)
-        for _ in range(variants):
-            _save(bank, entry, number, vary_measured(mr, hu, body, default_rng([seed, len(NAMES), number])))
-            number += 1
-    if not number:
+        for variant in range(variants):
+            name = f"{item.name}/{variant}"
+            if not (bank / entry.folder / name).is_dir():
+                rng = default_rng([seed, len(NAMES), variant, *item.name.encode()])
+                _save(bank, entry, name, vary_measured(mr, hu, body, rng))
+                made += 1
+    if not usable:
         raise InputError(f"None of the cases of {spec} can be used.")
-    return number
+    return made
 
 
 def _in_view(pair: MeasuredPair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -123,23 +128,74 @@ def _in_view(pair: MeasuredPair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return mr / np.percentile(mr[body], 80), hu, body
 
 
-def open_pairs(bank: Path, entry: Entry, pairs: int) -> list[Pair]:
-    """The first ``pairs`` pairs of a head, or all measured ones of a kind, memory-mapped.
+def add_slices(bank: Path, root: Path, misfits: frozenset[str], seed: int) -> tuple[int, list[str]]:
+    """Adds real slices to the bank, one pair for each; those that are there already stay.
+
+    Args:
+        root: a folder as ``training.pairs.slices`` reads it.
+        misfits: names (patient_plane) of the slices to leave out.
+
+    Returns:
+        How many were added, and a sentence on each that was left out.
+
+    Raises:
+        InputError: no slices, a damaged file, or the bank was made with another seed.
+        SetupError: the disk is full.
+    """
+    patients = find_patients(root)
+    _open_bank(bank, seed)
+    entry = Entry(SLICES, True)
+    added, left_out = 0, []
+    for patient in patients:
+        # Also of a patient without a slice that fits: all of them decide who is in which fold.
+        (bank / entry.folder / patient).mkdir(parents=True, exist_ok=True)
+    for item in read_slices(root, patients):
+        number = f"{item.patient}/{item.plane}"
+        if item.name in misfits:
+            left_out.append(f"{item.name}: MR and CT do not fit")
+        elif not (bank / entry.folder / number).is_dir():
+            try:
+                _save(bank, entry, number, slice_pair(item))
+                added += 1
+            except InputError as error:
+                left_out.append(f"{item.name}: {error}")
+    return added, left_out
+
+
+def patients_of(bank: Path, kind: str) -> list[str]:
+    """The names of the cases of a measured kind in the bank, sorted."""
+    return sorted(path.name for path in (bank / Entry(kind, True).folder).glob("*") if path.is_dir())
+
+
+def open_pairs(bank: Path, entry: Entry, pairs: int, fold: int = 0) -> list[Pair]:
+    """The first ``pairs`` pairs of a head, or all measured ones of a kind but for a fold's patients, memory-mapped.
+
+    fold: 1 to 5, the patients to leave out (``training.pairs.slices.fold_of``); 0 for none.
 
     Raises InputError if the bank has fewer, or none.
     """
-    if entry.head not in NAMES:
-        pairs = max(1, sum(path.name.isdecimal() for path in (bank / entry.folder).glob("*")))
+    if entry.head in NAMES:
+        folders = [bank / entry.folder / str(number) for number in range(pairs)]
+    else:
+        folds = fold_of(patients_of(bank, entry.head))
+        folders = [
+            path
+            for patient in folds
+            if folds[patient] != fold
+            for path in sorted((bank / entry.folder / patient).glob("*"))
+        ]
+        pairs = max(1, len(folders))
     opened = []
-    for number in range(pairs):
-        folder = bank / entry.folder / str(number)
+    for folder in folders:
         if not folder.is_dir():
-            raise InputError(
-                f"The bank {bank} has {number} pairs of {entry.folder} and {pairs} are needed: "
-                "make them with 'python -m training simulate', or 'add-pairs' for measured ones."
-            )
+            break
         arrays = {field.name: np.load(folder / f"{field.name}.npy", mmap_mode="r") for field in fields(Pair)}
         opened.append(Pair(**arrays))
+    if len(opened) < pairs:
+        raise InputError(
+            f"The bank {bank} has {len(opened)} pairs of {entry.folder} and {pairs} are needed: "
+            "make them with 'python -m training simulate', or 'add-pairs' for measured ones."
+        )
     return opened
 
 
@@ -151,7 +207,7 @@ def _start_worker(data: Path, names: list[str]) -> None:
 
 def _make(bank: Path, entry: Entry, number: int, seed: int) -> None:
     rng = default_rng([seed, NAMES.index(entry.head), entry.measured, number])
-    _save(bank, entry, number, simulate(_heads[entry.head], rng, entry.measured))
+    _save(bank, entry, str(number), simulate(_heads[entry.head], rng, entry.measured))
 
 
 def _open_bank(bank: Path, seed: int) -> None:
@@ -163,14 +219,14 @@ def _open_bank(bank: Path, seed: int) -> None:
     about.write_text(json.dumps({"seed": seed}) + "\n", encoding="utf-8")
 
 
-def _save(bank: Path, entry: Entry, number: int, pair: Pair) -> None:
+def _save(bank: Path, entry: Entry, number: str, pair: Pair) -> None:
     """Writes a pair under another name first: an interrupted one is never taken for whole.
 
     Raises SetupError if it cannot be written.
     """
-    target = bank / entry.folder / str(number)
+    target = bank / entry.folder / number
     try:
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=bank, prefix="partial-"))
         try:
             for field in fields(Pair):

@@ -54,7 +54,8 @@ class Settings:
     decnn.views.view_input. tentative_weight: of each tentative CT's loss, next to the final one's 1. loss: "l2" or
     "l1". bone_weight: by how much more bone counts in the loss than other tissue (1: twice as much). views: array axes.
     average: decay of the averaged weights. pairs: of each kind in the bank. bfloat16: mixed precision, where the device
-    has instructions for it. init: SHA-256 of the model whose weights the run started from, "" for none.
+    has instructions for it. repeated, strength: see training.patches.PatchForm. fold: the fold of patients that is left
+    out of every measured kind, 0 for none. init: SHA-256 of the model whose weights the run started from, "" for none.
     """
 
     features: int = 32
@@ -76,6 +77,9 @@ class Settings:
     warm_up: int = 100
     average: float = 0.995
     pairs: int = 20
+    repeated: float = 0.0
+    strength: float = 1.0
+    fold: int = 0
     seed: int = 1
     init: str = ""
     heads: tuple[tuple[str, float, bool], ...] = HEADS
@@ -120,11 +124,11 @@ class _Batches(Dataset):
     @cached_property
     def groups(self) -> list[list[Pair]]:
         """Opened by the process that needs them: a memory map that is sent to a worker would be read whole."""
-        return [open_pairs(self.bank, entry, self.settings.pairs) for entry in self.settings.entries()]
+        return [open_pairs(self.bank, entry, self.settings.pairs, self.settings.fold) for entry in self.settings.entries()]
 
     def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         s = self.settings
-        form = patches.PatchForm(s.patch, s.neighbours, s.depth_channel, s.views)
+        form = patches.PatchForm(s.patch, s.neighbours, s.depth_channel, s.views, s.repeated, s.strength)
         rng = np.random.default_rng([s.seed, 1, step])
         return patches.batch(self.groups, [share for _, share, _ in s.heads], form, s.batch, rng)
 
@@ -149,7 +153,7 @@ def fit(
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise SetupError(f"There is no {device} on this machine: use --device cpu.")
     for entry in settings.entries():
-        open_pairs(bank, entry, settings.pairs)  # what is missing is said before anything is written
+        open_pairs(bank, entry, settings.pairs, settings.fold)  # what is missing is said before anything is written
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     network = DECNN(**settings.architecture())

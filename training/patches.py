@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from decnn.views import view_input
+from training.augment import vary_slice
+from training.pairs.slices import depth_in_plane
 from training.simulate import Pair
 
 # Air around the head is easy and everywhere: beyond 3 mm (depth is in units of 30 mm) it counts a tenth.
@@ -16,12 +18,19 @@ _OUTSIDE, _OUTSIDE_WEIGHT = -0.1, 0.1
 
 @dataclass(frozen=True)
 class PatchForm:
-    """What a patch looks like. size: pixels of 1 mm. views: array axes. neighbours, depth_channel: see view_input()."""
+    """What a patch looks like.
+
+    size: pixels of 1 mm. views: array axes. neighbours, depth_channel: see view_input(). repeated: how often, 0 to 1, a
+    patch of a volume is given as a real slice is, repeated as its own neighbours and, every second time, with its depth
+    in the plane: the network must not tell a real slice from a simulated one. strength: of vary_slice().
+    """
 
     size: int
     neighbours: int
     depth_channel: bool
     views: tuple[int, ...] = (0, 1, 2)
+    repeated: float = 0.0
+    strength: float = 1.0
 
 
 def batch(
@@ -42,7 +51,11 @@ def batch(
 
 
 def _patch(pair: Pair, form: PatchForm, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    axis = int(rng.choice(form.views))
+    if 1 in pair.mask.shape:
+        pair = _varied(pair, form.strength, rng)
+        axis = pair.mask.shape.index(1)
+    else:
+        axis = int(rng.choice(form.views))
     # A random voxel of the head (most voxels of a pair are head, so a few tries find one) is where the patch lies.
     while True:
         voxel = [int(rng.integers(n)) for n in pair.mask.shape]
@@ -53,8 +66,12 @@ def _patch(pair: Pair, form: PatchForm, rng: np.random.Generator) -> tuple[np.nd
     window = tuple(_window(at, form.size, length, rng) for at, length in zip(voxel, shape, strict=True))
     # Only the window is read: the pair lies on disk.
     crop: Any = (*window[:axis], slice(None), *window[axis:])
-    mr = view_input(pair.mr[crop], pair.depth[crop] if form.depth_channel else None, axis, [index], form.neighbours)[0]
     here: Any = (*window[:axis], index, *window[axis:])
+    mr = view_input(pair.mr[crop], pair.depth[crop] if form.depth_channel else None, axis, [index], form.neighbours)[0]
+    if 1 not in pair.mask.shape and rng.random() < form.repeated:
+        mr[: form.neighbours] = mr[form.neighbours // 2]
+        if form.depth_channel and rng.random() < 0.5:
+            mr[form.neighbours] = depth_in_plane(np.take(pair.mask, index, axis))[window]
     hu = pair.hu[here].astype(np.float32)
     weight = np.where(pair.depth[here] > _OUTSIDE, 1.0, _OUTSIDE_WEIGHT).astype(np.float32)
     _vary_contrast(mr[: form.neighbours], rng)
@@ -62,6 +79,14 @@ def _patch(pair: Pair, form: PatchForm, rng: np.random.Generator) -> tuple[np.nd
     if axis != 2 and rng.random() < 0.5:  # left and right are alike
         patch = tuple(np.ascontiguousarray(part[..., ::-1]) for part in patch)  # type: ignore[assignment]
     return patch
+
+
+def _varied(pair: Pair, strength: float, rng: np.random.Generator) -> Pair:
+    """A real slice, varied; its arrays have the singleton axis that they had."""
+    axis = pair.mask.shape.index(1)
+    planes = (np.take(array, 0, axis).astype(np.float32) for array in (pair.mr, pair.depth, pair.hu))
+    mr, depth, hu = (np.expand_dims(plane, axis) for plane in vary_slice(*planes, strength, rng))
+    return Pair(mr, depth, hu, depth >= 0.0)
 
 
 def _vary_contrast(mr: np.ndarray, rng: np.random.Generator) -> None:

@@ -18,7 +18,7 @@ from training.pairs.head import (
     read_canonical,
 )
 
-NAMES = ("cranium", "unc", "visible_female")
+NAMES = ("cranium", "unc", "visible_female", "cptac_head", "thca_neck", "ge_head")
 # Half the width of the widest opening of the cranial cavity (the foramen magnum), mm: what is deeper is inside.
 _CAVITY_SEED_MM = 17.0
 
