@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from decnn.errors import InputError
-from decnn.network import DECNN
+from decnn.network import build_network
 from training.bank import Entry, open_pairs
 from training.fit import HU_SCALE, Settings, averaged_network, fit
 from training.lattice import predict, scores
@@ -83,7 +83,7 @@ def table_rows(base: Settings) -> list[Row]:
 
 def parameters(settings: Settings) -> int:
     """Number of trainable parameters."""
-    return sum(p.numel() for p in DECNN(**settings.architecture()).parameters())
+    return sum(p.numel() for p in build_network(settings.network, settings.architecture()).parameters())
 
 
 def features_for(budget: int, settings: Settings) -> int:

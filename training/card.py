@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 from decnn.errors import InputError
-from decnn.network import DECNN
+from decnn.network import build_network
 from training.evaluate import table
 from training.fit import settings_from
 
@@ -87,7 +87,7 @@ def write_card(folder: Path, results: Path, limits: Path) -> Path:
     if "settings" in figures:
         settings = settings_from(json.dumps(figures["settings"]))
         measured = _OF_ITS_KIND.format(steps=settings.steps, batch=settings.batch, patch=settings.patch)
-        belongs = settings.architecture() == spec["architecture"]
+        belongs = settings.architecture() == spec["network"]["arguments"]
     else:
         belongs = figures["weights_sha256"] == spec["weights"]["sha256"]
     if not belongs:
@@ -110,12 +110,12 @@ def write_card(folder: Path, results: Path, limits: Path) -> Path:
             description=spec["description"],
             modality=spec["input"]["modality"],
             normalization=spec["input"]["normalization"],
-            architecture=json.dumps(spec["architecture"]),
+            architecture=json.dumps(spec["network"]),
             **spec["weights"],
             **training,
             start=start,
             heads=heads,
-            parameters=f"{sum(p.numel() for p in DECNN(**spec['architecture']).parameters()):,}",
+            parameters=f"{sum(p.numel() for p in build_network(**spec['network']).parameters()):,}",
             measured=measured,
             results=results.as_posix(),
             table=table(figures),

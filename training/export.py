@@ -38,10 +38,12 @@ def export(run: Path, folder: Path, version: str) -> Path:
     """Writes the averaged network of the run's newest checkpoint as ``folder`` (its name is the model's name)."""
     network, settings, step = averaged_network(run)
     spec = {
-        "name": folder.name,
         "version": version,
+        "title": "Head, T1",
+        "summary": "T1-weighted MR of the head.",
+        "terms": "Not stated: see the model's card for the terms of the training data.",
         "description": describe(settings),
-        "architecture": settings.architecture(),
+        "network": {"name": settings.network, "arguments": settings.architecture()},
         "input": {
             "modality": "T1-weighted MR of the head",
             "neighbours": settings.neighbours,

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from decnn.errors import InputError, SetupError
 from decnn.model import Model
-from decnn.network import DECNN
+from decnn.network import SliceNetwork, build_network
 from training import patches
 from training.bank import Entry, open_pairs
 from training.simulate import Pair
@@ -50,7 +50,8 @@ HEADS = (
 class Settings:
     """Everything that a run depends on, besides the bank of pairs.
 
-    pyramid, dilations, batch_norm, blocks, features: see decnn.network.DECNN. neighbours, depth_channel: see
+    network: a name in decnn.network.NETWORKS. pyramid, dilations, batch_norm, blocks, features: see
+    decnn.network.DECNN. neighbours, depth_channel: see
     decnn.views.view_input. tentative_weight: of each tentative CT's loss, next to the final one's 1. loss: "l2" or
     "l1". bone_weight: by how much more bone counts in the loss than other tissue (1: twice as much). views: array axes.
     average: decay of the averaged weights. pairs: of each kind in the bank. bfloat16: mixed precision, where the device
@@ -58,6 +59,7 @@ class Settings:
     out of every measured kind, 0 for none. init: SHA-256 of the model whose weights the run started from, "" for none.
     """
 
+    network: str = "DECNN"
     features: int = 32
     blocks: int = 3
     dilations: tuple[int, ...] = ()
@@ -85,7 +87,7 @@ class Settings:
     heads: tuple[tuple[str, float, bool], ...] = HEADS
 
     def architecture(self) -> dict:
-        """Arguments of DECNN."""
+        """Arguments of the network's class."""
         return {
             "in_channels": self.neighbours + self.depth_channel,
             "features": self.features,
@@ -156,7 +158,7 @@ def fit(
         open_pairs(bank, entry, settings.pairs, settings.fold)  # what is missing is said before anything is written
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    network = DECNN(**settings.architecture())
+    network = build_network(settings.network, settings.architecture())
     if init is not None:
         network.load_state_dict(init.network.state_dict())
     network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
@@ -201,7 +203,7 @@ def has_bfloat16(device: str) -> bool:
     return any(torch.cpu.get_capabilities().get(name, False) for name in _BFLOAT16_INSTRUCTIONS)
 
 
-def averaged_network(run: Path, device: str = "cpu") -> tuple[DECNN, Settings, int]:
+def averaged_network(run: Path, device: str = "cpu") -> tuple[SliceNetwork, Settings, int]:
     """The averaged network of a run's newest checkpoint, its settings and the number of steps it has seen.
 
     Raises InputError if there is no checkpoint.
@@ -210,7 +212,7 @@ def averaged_network(run: Path, device: str = "cpu") -> tuple[DECNN, Settings, i
         raise InputError(f"The folder {run} holds no checkpoint: give that of a run, and let it train first.")
     checkpoint = torch.load(run / CHECKPOINT, map_location=device, weights_only=True)
     settings = settings_from(checkpoint["settings"])
-    network = DECNN(**settings.architecture())
+    network = build_network(settings.network, settings.architecture())
     state = {key.removeprefix("module."): value for key, value in checkpoint["average"].items() if key != "n_averaged"}
     network.load_state_dict(state)
     return network.to(device).eval(), settings, checkpoint["step"]
