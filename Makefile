@@ -16,7 +16,6 @@ RUNS ?= runs
 DEVICE ?= cpu
 WORKERS ?= 0
 
-export PYTHONPATH := $(CURDIR)/MRtoCT:$(CURDIR)/Testing:$(CURDIR)/Testing/tools:$(CURDIR)/Testing/Python/support:$(CURDIR)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Qt draws into memory: no display is needed, and none is opened.
 export QT_QPA_PLATFORM ?= offscreen
@@ -35,7 +34,10 @@ test: lint
 
 lint: $(READY)
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(PY) Testing/tools/check_texts.py
 
 bench: $(READY)
 	@$(PY) Testing/tools/bench.py
@@ -72,11 +74,11 @@ train-full: $(READY)
 	$(FIT) --run "$(RUNS)/ninth" --init "$(RUNS)/eighth/model" --steps 5000 --learning-rate 0.001 --seed 9
 	$(EXPORT) --run "$(RUNS)/ninth" --model "$(RUNS)/model/decnn-head-t1" --version 0.9.0
 
-$(READY): requirements-dev.txt Testing/tools/qt_libraries.py Testing/tools/dicom_judge.py
+$(READY): pyproject.toml constraints.txt Testing/tools/qt_libraries.py Testing/tools/dicom_judge.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make a virtual environment: install its venv package (Debian: python3.11-venv)" >&2; exit 1; }
-	@echo "Installing what requirements-dev.txt names into $(VENV) (a few minutes, once)"
-	@$(PY) -m pip install --quiet --requirement requirements-dev.txt || { echo "pip could not install requirements-dev.txt: its last lines above say why (no network?); run make again once that is mended" >&2; exit 1; }
+	@echo "Installing mrtoct[dev] of pyproject.toml into $(VENV) (a few minutes, once)"
+	@$(PY) -m pip install --quiet --editable ".[dev]" --constraint constraints.txt || { echo "pip could not install mrtoct[dev]: its last lines above say why (no network?); run make again once that is mended" >&2; exit 1; }
 	@$(PY) Testing/tools/qt_libraries.py $(QT_LIBRARIES)
 	@$(PY) Testing/tools/dicom_judge.py $(VENV)/bin
 	@touch $@

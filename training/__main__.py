@@ -8,8 +8,6 @@ import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "MRtoCT"))
-
 from decnn.errors import DecnnError, InputError
 from decnn.model import load_model
 from training import ablate as ablation

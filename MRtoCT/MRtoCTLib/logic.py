@@ -9,9 +9,9 @@ from typing import Any
 import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 
+import decnn.options
 from decnn import catalog
 from decnn.errors import InputError
-from decnn.options import DEFAULTS, Options
 from MRtoCTLib import dependencies
 from MRtoCTLib.display import overlay
 from MRtoCTLib.errors import SynthesisError
@@ -47,7 +47,7 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
       ct = logic.synthesize(slicer.util.getNode("MRHead"), options=logic.Options(device="cpu"))
     """
 
-    Options = Options
+    Options = decnn.options.Options
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
@@ -55,7 +55,9 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         self._devicesQuery: EngineProcess | None = None
 
     def getParameterNode(self) -> MRtoCTParameterNode:
-        return MRtoCTParameterNode(super().getParameterNode())
+        wrapper: Any = MRtoCTParameterNode  # Slicer's decorator gives it a constructor
+        node: MRtoCTParameterNode = wrapper(super().getParameterNode())
+        return node
 
     def check(
         self,
@@ -82,7 +84,7 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         self,
         mrNode: Any,
         outputNode: Any = None,
-        options: Options = DEFAULTS,
+        options: decnn.options.Options = decnn.options.DEFAULTS,
         waitForCompletion: bool = True,
         onChanged: Callable[[Synthesis], None] = ignore,
         onLog: Callable[[str], None] = ignore,

@@ -141,7 +141,7 @@ def stampOf(node: Any) -> str:
     """
     image = node.GetImageData() if node is not None else None
     scalars = image.GetPointData().GetScalars() if image is not None else None
-    if scalars is None:
+    if image is None or scalars is None:
         return ""
     toRas = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(toRas)

@@ -1,4 +1,4 @@
-"""The engine's command line: python -m decnn synthesize | check | export-dicom | evaluate | info.
+"""The engine's command line: mrtoct, or python -m decnn, synthesize | check | export-dicom | evaluate | info.
 
 Exit codes: 0 done; 1 a defect; 2 the input or an argument cannot be used; 3 the machine or installation is at fault
 (torch missing, weights changed, device not there, disk full); 130 cancelled; of many inputs, the code of the first
@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from decnn import __version__
 from decnn.catalog import DEFAULT_MODEL
@@ -56,8 +57,13 @@ def _fail(error: BaseException, reporter: Reporter, stop: Stop) -> int:
     return failure.exit_code
 
 
+def _program() -> str:
+    """As which the user has called it: the command of the installed package, or the module."""
+    return "mrtoct" if Path(sys.argv[0]).stem == "mrtoct" else "python -m decnn"
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="decnn", description="Synthetic CT from T1-weighted MR of the head.")
+    parser = argparse.ArgumentParser(prog=_program(), description="Synthetic CT from T1-weighted MR of the head.")
     parser.add_argument("--version", action="version", version=__version__)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")

@@ -112,5 +112,4 @@ def _check_feeding(spec: dict[str, Any], network: SliceNetwork) -> None:
 
 def sha256(path: Path) -> str:
     """SHA-256 of a file as a hexadecimal string."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()

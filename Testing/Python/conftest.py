@@ -13,8 +13,6 @@ import SimpleITK as sitk
 from phantom import phantom_head
 
 ENGINE_FOLDER = Path(__file__).resolve().parents[2] / "MRtoCT"
-sys.path.insert(0, str(ENGINE_FOLDER))
-
 # The suite shares its cores with other work, and the networks are tiny.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

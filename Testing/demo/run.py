@@ -11,6 +11,7 @@ import slicer
 
 from decnn import NOTICE
 from decnn.io.images import read_image
+from decnn.options import DEFAULTS, Options
 from demo.files import read_volume, write_volume
 from demo.overview import write_overview
 from demo.sources import DemoError, Source
@@ -22,10 +23,10 @@ CT_FILE, PICTURE_FILE, SUMMARY_FILE = "synthetic_ct.nrrd", "overview.png", "summ
 _BAR_WIDTH = 30
 
 
-def run(source: Source, output: Path, model: str | None = None, device: str = "auto") -> dict[str, Any]:
+def run(source: Source, output: Path, options: Options = DEFAULTS) -> dict[str, Any]:
     """Make the CT of a T1; write CT, picture and summary into the folder `output`. Returns the summary.
 
-    model, device: as for MRtoCTLogic.synthesize(). Raises DemoError or SynthesisError with a sentence for the user.
+    Raises DemoError or SynthesisError with a sentence for the user.
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -34,7 +35,7 @@ def run(source: Source, output: Path, model: str | None = None, device: str = "a
     mr = read_volume(source.path, source.name)
     started = time.monotonic()
     try:
-        ct = MRtoCTLogic().synthesize(mr, model=model, device=device, onChanged=_Progress())
+        ct = MRtoCTLogic().synthesize(mr, options=options, onChanged=_Progress())
     finally:
         print(file=sys.stderr)  # ends the line of the bar
     seconds = time.monotonic() - started

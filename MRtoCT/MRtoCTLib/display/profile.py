@@ -78,7 +78,7 @@ class Profile(VTKObservationMixin):
             return
         length = float(np.linalg.norm(ends[1] - ends[0]))
         count = int(np.clip(np.ceil(length / _STEP_MM) + 1, 2, _MOST_SAMPLES))
-        points = np.linspace(*ends, count)
+        points = np.linspace(ends[0], ends[1], count)
         columns = {"distance": np.linspace(0, length, count)}
         for role, node in volumes.items():
             columns[role] = sample(node, points)

@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 from MRtoCTLib import validation
 from MRtoCTLib.display.results import Results
-from MRtoCTLib.panel.runcontrols import showRun
+from MRtoCTLib.panel.runcontrols import showError, showRun
 from MRtoCTLib.tasks import comparison
 from MRtoCTLib.tasks.base import State
 
@@ -53,7 +53,7 @@ class CompareSection:
         self._show()
 
     def onCompareButton(self, checked: bool = False) -> None:
-        if self._isRunning:
+        if self._comparison is not None and self._comparison.isRunning:
             self._comparison.cancel()
             return
         with slicer.util.tryWithErrorDisplay(_("The comparison could not be started."), waitCursor=True):
@@ -82,9 +82,8 @@ class CompareSection:
         self._show()
         if changed.state is State.DONE:
             self._onResults(changed.result)
-        if changed.state is State.FAILED:
-            details = {"detailedText": changed.error.log} if changed.error.log else {}
-            slicer.util.errorDisplay(str(changed.error), **details)
+        if changed.state is State.FAILED and changed.error is not None:
+            showError(changed.error)
 
     @staticmethod
     def _reportOf(done: comparison.Comparison) -> str:
@@ -122,4 +121,5 @@ class CompareSection:
         )
         for control in (self.ui.referenceSelector, self.ui.registerCheckBox):
             control.enabled = not running
-        self.ui.compareStatusLabel.text = self._comparison.stage if running else self._status or problem
+        stage = self._comparison.stage if self._comparison is not None else ""
+        self.ui.compareStatusLabel.text = stage if running else self._status or problem

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from MRtoCTLib import validation
-from MRtoCTLib.panel.runcontrols import showRun
+from MRtoCTLib.panel.runcontrols import showError, showRun
 from MRtoCTLib.tasks import export
 from MRtoCTLib.tasks.base import State
 
@@ -34,8 +34,8 @@ class ExportSection(VTKObservationMixin):
         ui.exportResampleCheckBox.connect("toggled(bool)", self.onResampleToggled)
         self._show()
 
-    def setCt(self, ctNode: Any) -> None:
-        """Offer this volume; None if there is none."""
+    def setVolumes(self, mrNode: Any, ctNode: Any) -> None:
+        """Offer this CT; None if there is none."""
         if ctNode is self._ctNode:
             return
         events = (vtk.vtkCommand.ModifiedEvent, slicer.vtkMRMLTransformableNode.TransformModifiedEvent)
@@ -65,7 +65,7 @@ class ExportSection(VTKObservationMixin):
         self._show()
 
     def onExportButton(self, checked: bool = False) -> None:
-        if self._isRunning():
+        if self._export is not None and self._export.isRunning:
             self._export.cancel()
             return
         with slicer.util.tryWithErrorDisplay(_("The export could not be started."), waitCursor=True):
@@ -86,9 +86,8 @@ class ExportSection(VTKObservationMixin):
             return
         self._export = task
         self._show()
-        if task.state is State.FAILED:
-            details = {"detailedText": task.error.log} if task.error.log else {}
-            slicer.util.errorDisplay(str(task.error), **details)
+        if task.state is State.FAILED and task.error is not None:
+            showError(task.error)
 
     def _isRunning(self) -> bool:
         return self._export is not None and self._export.isRunning
@@ -105,7 +104,7 @@ class ExportSection(VTKObservationMixin):
             return "\n".join([done, *(finding["message"] for finding in task.findings)])
         if task is not None:
             return str(task.error)
-        if self._ctNode is None or validation.problemOfExport(self._ctNode, resample=True):
+        if self._origin is None or validation.problemOfExport(self._ctNode, resample=True):
             return ""
         return export.identifiersOf(self._origin)
 

@@ -43,9 +43,9 @@ class InputChecker(VTKObservationMixin):
         self._wanted = 0  # grows with each start, so that an outdated one is known
 
     @property
-    def isBlocked(self) -> bool:
-        """Whether something was found that blocks a synthesis."""
-        return any(finding["severity"] == "error" for finding in self.findings)
+    def problem(self) -> str:
+        """What was found that blocks a synthesis, as a sentence; "" if nothing."""
+        return next((finding["message"] for finding in self.findings if finding["severity"] == "error"), "")
 
     def setVolume(self, mrNode: Any) -> None:
         """Check this volume, unless it is the same as before; None for none."""

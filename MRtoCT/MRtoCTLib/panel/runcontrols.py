@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import slicer
 from slicer.i18n import tr as _
 
+from MRtoCTLib.errors import TaskError
 from MRtoCTLib.tasks.base import EngineTask, State
 
 
@@ -12,16 +14,24 @@ def showRun(
 ) -> None:
     """Bring button and bar up to date.
 
-    start, hint: the button's text and tooltip while nothing runs. problem: why the task cannot be started, "" if it
-    can; takes the place of the hint.
+    Args:
+        button, bar: the two controls.
+        task: the last task that the button has started, or None.
+        start, hint: the button's text and tooltip while nothing runs.
+        cancelHint: its tooltip while the task runs.
+        problem: why the task cannot be started, "" if it can; takes the place of the hint.
     """
-    running = task is not None and task.isRunning
-    if running and task.state is State.CANCELLING:
-        text, toolTip, enabled = _("Cancelling"), _("The engine is being stopped."), False
-    elif running:
-        text, toolTip, enabled = _("Cancel"), cancelHint, True
+    if task is None or not task.isRunning:
+        text, toolTip, enabled, fraction = start, problem or hint, not problem, None
+    elif task.state is State.CANCELLING:
+        text, toolTip, enabled, fraction = _("Cancelling"), _("The engine is being stopped."), False, task.fraction
     else:
-        text, toolTip, enabled = start, problem or hint, not problem
+        text, toolTip, enabled, fraction = _("Cancel"), cancelHint, True, task.fraction
     button.text, button.toolTip, button.enabled = text, toolTip, enabled
-    bar.visible = running
-    bar.value = round(100 * task.fraction) if running else 0
+    bar.visible = fraction is not None
+    bar.value = round(100 * (fraction or 0.0))
+
+
+def showError(error: TaskError) -> None:
+    """Show a task's error in a message box, with the last lines of the engine's log as its details."""
+    slicer.util.errorDisplay(str(error), **({"detailedText": error.log} if error.log else {}))

@@ -66,7 +66,7 @@ class SelfTestCase(ScriptedLoadableModuleTest):
         axes = np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]]) if sagittal else np.diag([-1, -1, 1])
         matrix = turn @ axes @ np.diag(spacing)
         size = np.ceil(140 / np.array(spacing)).astype(int)
-        k, j, i = np.indices(size[::-1])
+        k, j, i = np.indices(tuple(size[::-1]))
         ras = np.tensordot(matrix, np.stack([i, j, k]) - ((size - 1) / 2)[:, None, None, None], axes=1)
         mr = np.zeros(ras.shape[1:], np.float32)
         for shrink, signal in ((0, 260.0), (4, 520.0), (9, 25.0), (15, 80.0), (18, 270.0), (24, 400.0)):

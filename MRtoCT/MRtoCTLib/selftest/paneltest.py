@@ -74,7 +74,7 @@ class PanelTests(SelfTestCase):
             self.assertEqual(view.GetBackgroundVolumeID(), volume.GetID())
             self.assertTrue(view.GetLinkedControl())
         fieldsOfView = [slicer.util.getNode(f"vtkMRMLSliceNode{name}").GetFieldOfView() for name in shown]
-        np.testing.assert_allclose(*fieldsOfView, rtol=0.05)
+        np.testing.assert_allclose(fieldsOfView[0], fieldsOfView[1], rtol=0.05)
         self.delayDisplay("MR and CT side by side")
         if selector.findData(layouts.BONE_3D) >= 0:
             selector.currentIndex = selector.findData(layouts.BONE_3D)

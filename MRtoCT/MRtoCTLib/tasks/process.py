@@ -75,7 +75,7 @@ class EngineProcess:
         self._finished = False
         # A session of its own (POSIX) or a hidden console of its own (Windows).
         options: dict[str, Any] = {"start_new_session": True}
-        if os.name == "nt":
+        if sys.platform == "win32":
             options = {"creationflags": subprocess.CREATE_NO_WINDOW}
         self._process = subprocess.Popen(
             command,
@@ -128,7 +128,8 @@ class EngineProcess:
 
     def stop(self) -> None:
         """End the engine now and wait for it; what it still says is dropped."""
-        self._onEvent = self._onLog = lambda _said: None
+        self._onEvent = lambda _event: None
+        self._onLog = lambda _line: None
         self.cancel()
         patienceEnds = time.monotonic() + STOP_SECONDS
         while not self.poll() and time.monotonic() < patienceEnds:
@@ -160,7 +161,7 @@ class EngineProcess:
                 self._onLog(line)
 
     def _killTree(self) -> None:
-        if os.name != "nt":
+        if sys.platform != "win32":
             self._signalTree(signal.SIGKILL)
         elif self._process.poll() is None:
             subprocess.run(

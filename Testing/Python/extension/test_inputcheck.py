@@ -21,7 +21,7 @@ def panel():
 
 
 def checker(panel):
-    return panel.widget._inputChecker
+    return panel.widget.synthesisSection.checker
 
 
 def test_what_is_found_is_shown_before_a_synthesis(panel) -> None:

@@ -178,7 +178,7 @@ def test_a_closed_scene_is_let_go_in_another_module_too(panel, ct) -> None:
     panel.view.exit()
     assert ct.GetReferenceCount() > 1
     slicer.mrmlScene.Clear()
-    assert ct not in vars(panel.widget._reviewPanel).values()
+    assert ct not in vars(panel.widget.reviewSection).values()
 
 
 def test_the_module_is_reloaded_side_by_side(panel, ct) -> None:

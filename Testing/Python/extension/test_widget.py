@@ -14,6 +14,8 @@ from panel import add_mr, open_panel  # isort: skip  (it makes qt and slicer.app
 import qt
 import slicer
 
+from MRtoCTLib.tasks.process import engineCommand
+
 CONTROLS = (
     "inputSelector",
     "outputSelector",
@@ -222,7 +224,7 @@ def test_the_overlay_slider(panel, mr) -> None:
 
 def test_devices_have_their_names_once_the_engine_told_them(panel, mr) -> None:
     items = lambda: [panel.ui.deviceSelector.itemText(row) for row in range(panel.ui.deviceSelector.count)]  # noqa: E731
-    panel.widget._advancedPanel.showDevices([])
+    panel.widget.advancedSection.showDevices([])
     assert items() == ["Automatic", "CPU"]
     panel.wait_for(lambda: panel.widget.logic._devicesQuery is None)
     panel.play("devices")
@@ -285,7 +287,7 @@ def test_slicer_asks_whether_to_save_and_quits(panel, mr) -> None:
     panel.play("stubborn")
     panel.click()
     panel.wait_for(lambda: "child" in panel.ui.logTextEdit.plainText)
-    synthesis = panel.widget._synthesis
+    synthesis = panel.widget.synthesisSection._synthesis
     panel.view.exit()
     panel.widget.cleanup()
     assert not synthesis.isRunning
@@ -322,7 +324,7 @@ def test_the_module_is_reloaded_while_running(panel, mr) -> None:
     panel.play("stubborn")
     panel.click()
     panel.wait_for(lambda: "child" in panel.ui.logTextEdit.plainText)
-    synthesis = panel.widget._synthesis
+    synthesis = panel.widget.synthesisSection._synthesis
     old = panel.widget
     old.onReload()
     assert not synthesis.isRunning
@@ -433,11 +435,11 @@ def test_the_time_left_is_told_once_it_can_be(panel, mr) -> None:
     panel.play("hang")
     panel.click()
     panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
-    synthesis = panel.widget._synthesis
+    synthesis = panel.widget.synthesisSection._synthesis
     assert synthesis.secondsLeft is None  # no three seconds yet
     synthesis._started -= 40.0
     assert synthesis.secondsLeft == pytest.approx(120, abs=20)  # a quarter took 40 s
-    panel.widget._show()
+    panel.widget.synthesisSection.show()
     assert panel.ui.statusLabel.text == "Acting, about 2 min left"
     synthesis.fraction = 0.1
     assert synthesis.secondsLeft is None
@@ -447,7 +449,7 @@ def test_the_time_left_is_told_once_it_can_be(panel, mr) -> None:
 
 def test_the_time_it_takes_is_told_before_the_click(panel, mr) -> None:
     slicer.app.userSettings().clear()
-    panel.widget._show()
+    panel.widget.synthesisSection.show()
     assert panel.ui.statusLabel.text == ""
     panel.click()
     panel.wait_until_idle()
@@ -475,3 +477,45 @@ def test_the_card_of_the_model_is_one_click_away(panel, mr, tmp_path, monkeypatc
     assert "No program opens" in caplog.text
     panel.parameters.model = str(tmp_path / "gone")
     assert not button.enabled
+
+
+def test_what_blocks_disables_the_button_and_says_why(panel) -> None:
+    panel.widget.logic.engine = engineCommand()
+    flat = slicer.util.addVolumeFromArray(np.ones((20, 20, 20), np.float32), name="Flat T1")
+    panel.parameters.inputVolume = flat
+    panel.wait_for(lambda: panel.ui.findingsLabel.visible, 60)
+    said = panel.ui.findingsLabel.text
+    assert not panel.ui.synthesizeButton.enabled and panel.ui.synthesizeButton.toolTip == said
+    assert panel.ui.statusLabel.text == "", "it is said once"
+    panel.play("make")
+    panel.parameters.inputVolume = add_mr("Head T1")
+    panel.wait_for(lambda: panel.ui.findingsLabel.text == "The slices are thick.")
+    assert panel.ui.synthesizeButton.enabled
+
+
+def test_an_mr_that_is_edited_or_moved_afterwards_is_told_of(panel, mr) -> None:
+    panel.click()
+    panel.wait_until_idle()
+    assert "was made in" in panel.ui.statusLabel.text
+    mr.SetOrigin(1, 2, 3)
+    panel.wait_for(lambda: "has changed, or was moved" in panel.ui.statusLabel.text)
+    mr.SetOrigin(0, 0, 0)
+    panel.wait_for(lambda: "was made in" in panel.ui.statusLabel.text)
+
+
+def test_a_closed_scene_is_not_spoken_of(panel, mr) -> None:
+    panel.click()
+    panel.wait_until_idle()
+    assert mr.GetName() in panel.ui.statusLabel.text
+    slicer.mrmlScene.Clear()
+    assert "was made" not in panel.ui.statusLabel.text
+
+
+def test_the_options_rest_while_a_synthesis_runs(panel, mr) -> None:
+    panel.play("hang")
+    panel.click()
+    panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
+    assert not any(getattr(panel.ui, name).enabled for name in ("confidenceCheckBox", "modelSelector", "inputSelector"))
+    panel.click()
+    panel.wait_until_idle(2.0)
+    assert panel.ui.confidenceCheckBox.enabled
