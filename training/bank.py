@@ -84,7 +84,8 @@ def make_bank(data: Path, bank: Path, entries: Sequence[Entry], pairs: int, seed
 def add_measured(bank: Path, spec: str, variants: int, seed: int) -> int:
     """Adds measured pairs to the bank, each ``variants`` times: moved, deformed and acquired in another way.
 
-    Those that are there already stay, so more cases, or more variants, can be added later. What the CT does not show is taken out of the MR, too. A sentence on each case that is left out goes to stderr.
+    Those that are there already stay, so more cases, or more variants, can be added later. What the CT does not show is
+    taken out of the MR, too. A sentence on each case that is left out goes to stderr.
 
     Args:
         spec: "synthrad:FOLDER" or "folder:FOLDER" (training.pairs.measured); the kind is the entry's name.

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from decnn.model import load_model
-from training.evaluate import BONE_COLUMNS, COLUMNS, evaluate, over_defined
+from training.evaluate import evaluate
 from training.export import export
 from training.fit import Settings, fit
 
@@ -33,7 +33,7 @@ def cross_validate(
         workers: see ``training.fit.fit``.
 
     Returns:
-        Rows as those of ``evaluate`` and their mean, with the settings.
+        Rows as those of ``evaluate``, with the settings.
     """
     key = json.dumps([asdict(settings), simulations])
     rows = []
@@ -49,9 +49,7 @@ def cross_validate(
         scored.write_text(json.dumps({"settings": key, "row": row}) + "\n", encoding="utf-8")
         rows.append(row)
         print(json.dumps(row), flush=True)
-    mean: dict = {"head": "mean", "mr": "", "reference": ""}
-    mean |= {column: over_defined([row[column] for row in rows]) for column in (*COLUMNS, *BONE_COLUMNS)}
-    return {"settings": asdict(settings), "simulations": simulations, "heads": [*rows, mean]}
+    return {"settings": asdict(settings), "simulations": simulations, "heads": rows}
 
 
 def _names(settings: Settings) -> list[str]:

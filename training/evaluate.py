@@ -1,36 +1,39 @@
-"""Scores a model on heads, through the very engine that users run.
+"""Scores a model on whole heads, through the very engine that users run.
 
 Two kinds of reference, and no figure without its kind:
-- a measured CT (cranium, unc, visible_female), with an MR simulated from it;
-- a measured T1 (colin27, ernie), with a CT drawn from the head's labels, of typical density and resolution.
-Bone is where a CT is above 250 HU, in both. A CT drawn from labels is blurred as a scanner's is, so its bone is not
-quite the labels'; ``bone_dice_labels`` is the Dice with these. ``bone_dice_vault`` is that of the uppermost 75 mm.
-The error in HU on a measured T1 *and* CT of one person is not among them; it takes data that this project may not ship.
+- a measured CT, with an MR simulated from it;
+- a measured T1 (colin27, ernie), or labels alone, with a CT drawn from the labels, of typical density and resolution.
+Every head has the rows of two parts: the vault, 0 to 80 mm below the vertex, and the base, 80 to 150 mm.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from decnn.evaluation import metrics
+from decnn.evaluation.masks import body_masks, levels
+from decnn.evaluation.metrics import markdown, metrics_of, score
+from decnn.evaluation.overlap import dice
+from decnn.evaluation.score import as_row, score_images
 from decnn.hu import BONE_ABOVE_HU
 from decnn.model import Model
 from decnn.options import Options
 from decnn.synthesis import synthesize
-from training.anatomy import TYPICAL_LOOK, VAULT_MM, draw_hu
+from training.anatomy import TYPICAL_LOOK, draw_hu
 from training.comparison_picture import draw_comparison
 from training.pairs.head import Head, Tissue
 from training.pairs.sources import read_heads
 from training.simulate import simulate
 
-COLUMNS = (
-    "mae_hu_tight", "mae_hu_wide", "me_hu", "psnr_db_2023", "ssim_2023", "bone_dice", "bone_surface95_mm",
-    "mae_air_hu", "mae_soft_tissue_hu", "mae_bone_hu", "me_bone_hu",
-)  # fmt: skip
-BONE_COLUMNS = ("bone_dice_vault", "bone_dice_labels")
+COLUMNS = ("mae_hu_tight", "mae_hu_wide", *(metric.key for metric in metrics_of(3)))
+"""Of every whole volume."""
+PARTS = ("vault", "base")
+PART_METRICS = ("bone_dice", "air_dice", "me_bone_hu")
+PART_COLUMNS = tuple(f"{key}_{part}" for part in PARTS for key in PART_METRICS)
+SHOWN = ("mae_hu_tight", "me_hu", "psnr_db_2023", "ssim_2023", "bone_dice", "wet_error_mm", *PART_COLUMNS)
 SIMULATIONS = 3
+MEASURED_CT, LABELS = "measured CT", "labels"
 
 
 def evaluate(
@@ -51,22 +54,32 @@ def evaluate(
             scored.append(score_case(ct, hu, bone))
             if pictures and number == 0:
                 draw_comparison(mr, hu, sitk.GetArrayFromImage(ct), pictures / f"{head.name}.png")
-        row: dict = {"head": head.name, "reference": "labels" if head.hu is None else "measured CT"}
+        row: dict = {"head": head.name, "reference": LABELS if head.hu is None else MEASURED_CT}
         row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(cases)} simulated T1"
-        for column in (*COLUMNS, *BONE_COLUMNS):
-            row[column] = over_defined([score[column] for score in scored])
-        rows.append(row)
-    return {"model": model.name, "version": model.version, "weights_sha256": model.weights_sha256, "heads": rows}
+        rows.append(row | averaged(scored))
+    return {**identity(model), "heads": rows}
+
+
+def identity(model: Model) -> dict[str, str]:
+    """What a table of figures says of the model that it belongs to."""
+    return {"model": model.name, "version": model.version, "weights_sha256": model.weights_sha256}
 
 
 def table(result: dict) -> str:
-    """The result as a Markdown table."""
-    shown = ("head", "mr", "reference", *COLUMNS[:7], "bone_dice_vault")
-    lines = ["| " + " | ".join(shown) + " |", "|" + " --- |" * len(shown)]
-    for row in result["heads"]:
-        cells = (f"{row[name]:.2f}" if isinstance(row[name], float) else str(row[name]) for name in shown)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    """The result as Markdown: a table of the heads with a measured CT, and one of those drawn from labels."""
+    parts = []
+    for kind in (MEASURED_CT, LABELS):
+        rows = [row for row in result["heads"] if row["reference"] == kind]
+        if rows:
+            mean = {"head": "mean", "mr": ""} | averaged(rows)
+            parts += [f"Reference: {kind}", "", markdown([*rows, mean], ("head", "mr", *SHOWN)), ""]
+    return "\n".join(parts).rstrip()
+
+
+def averaged(rows: Sequence[dict], statistic: Callable[[list[float]], np.floating] = np.mean) -> dict:
+    """The mean of every figure of the rows, or another statistic of them, over those where it is defined."""
+    keys = dict.fromkeys(key for row in rows for key, value in row.items() if value is None or isinstance(value, float))
+    return {key: over_defined([row.get(key) for row in rows], statistic) for key in keys}
 
 
 def over_defined(values: list[float | None], statistic: Callable[[list[float]], np.floating] = np.mean) -> float | None:
@@ -84,14 +97,17 @@ def _cases(head: Head, simulations: int) -> list[tuple[np.ndarray, np.ndarray, n
 
 
 def score_case(ct: sitk.Image, hu: np.ndarray, bone: np.ndarray | None) -> dict:
-    """A synthetic CT's scores (see COLUMNS) by the reference's HU, and by the labels' bone where it is known."""
-    scores = metrics.evaluate(ct, sitk.GetImageFromArray(hu))
-    row = dict(scores["tight"])
-    row["mae_hu_tight"], row["mae_hu_wide"] = scores["tight"]["mae_hu"], scores["wide"]["mae_hu"]
-    found = sitk.GetArrayFromImage(ct) > BONE_ABOVE_HU
-    row["bone_dice_labels"] = None if bone is None else metrics.dice(found, bone)
-    truth = hu > BONE_ABOVE_HU
-    top = int(np.flatnonzero(truth.any(axis=(1, 2))).max(initial=0)) + 1
-    vault = slice(max(0, top - VAULT_MM), top)
-    row["bone_dice_vault"] = metrics.dice(found[vault], truth[vault])
+    """A synthetic CT's scores on the canonical grid, its parts', and the Dice with the labels' bone where it is known.
+
+    A CT drawn from labels is blurred as a scanner's is, so its bone is not quite the labels'.
+    """
+    reference = sitk.GetImageFromArray(hu)
+    row = as_row(score_images(ct, reference))
+    synthetic = sitk.GetArrayFromImage(ct).astype(np.float32)
+    parts = levels(sitk.GetArrayFromImage(body_masks(reference)["tight"]) > 0)
+    for part in PARTS:
+        inside = parts.get(part)
+        found = score(synthetic, hu, inside, keys=PART_METRICS) if inside is not None else dict.fromkeys(PART_METRICS)
+        row |= {f"{key}_{part}": value for key, value in found.items()}
+    row["bone_dice_labels"] = None if bone is None else dice(synthetic > BONE_ABOVE_HU, bone)
     return row

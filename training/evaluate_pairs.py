@@ -7,14 +7,24 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.errors import InputError
-from decnn.evaluation import metrics
+from decnn.evaluation.metrics import markdown, score
+from decnn.evaluation.score import as_row, score_images
 from decnn.model import Model
 from decnn.options import Options
 from decnn.synthesis import synthesize
-from training.evaluate import COLUMNS, over_defined
+from training.evaluate import COLUMNS, averaged, identity
 from training.pairs.measured import MeasuredPair, each_pair, kind_of
 
-_SHOWN = COLUMNS[:7]
+_SHOWN = (
+    "mae_hu_tight",
+    "mae_hu_wide",
+    "me_hu",
+    "psnr_db_2023",
+    "ssim_2023",
+    "bone_dice",
+    "me_bone_hu",
+    "wet_error_mm",
+)
 _GIVEN = "mae_hu_given"
 
 
@@ -49,13 +59,11 @@ def evaluate_pairs(model: Model, spec: str, pictures: Path | None = None, device
     if not rows:
         raise InputError("None of the cases can be used. " + " ".join(left_out))
     return {
-        "model": model.name,
-        "version": model.version,
-        "weights_sha256": model.weights_sha256,
+        **identity(model),
         "pairs": kind,
         "cases": rows,
-        "mean": {column: over_defined([row[column] for row in rows]) for column in columns},
-        "sd": {column: over_defined([row[column] for row in rows], np.std) for column in columns},
+        "mean": averaged(rows),
+        "sd": averaged(rows, np.std),
         "left_out": left_out,
     }
 
@@ -63,11 +71,8 @@ def evaluate_pairs(model: Model, spec: str, pictures: Path | None = None, device
 def table(result: dict) -> str:
     """The result as a Markdown table, and a list of what was left out."""
     shown = [column for column in (*_SHOWN, _GIVEN) if column in result["mean"]]
-    lines = ["| " + " | ".join(("case", *shown)) + " |", "|" + " --- |" * (len(shown) + 1)]
     summary = [{"case": name, **result[name]} for name in ("mean", "sd")]
-    for row in (*result["cases"], *summary):
-        cells = ("-" if row[column] is None else f"{row[column]:.2f}" for column in shown)
-        lines.append(f"| {row['case']} | " + " | ".join(cells) + " |")
+    lines = [markdown([*result["cases"], *summary], ("case", *shown))]
     if result["left_out"]:
         lines += ["", "Left out:", "", *(f"- {sentence}" for sentence in result["left_out"])]
     return "\n".join(lines)
@@ -75,18 +80,11 @@ def table(result: dict) -> str:
 
 def _score(model: Model, pair: MeasuredPair, columns: tuple[str, ...], device: str) -> dict:
     synthetic = synthesize(pair.mr, model, Options(device=device)).image
-    hu, truth = (sitk.GetArrayFromImage(image).astype(np.float32) for image in (synthetic, pair.ct))
     data = sitk.GetArrayFromImage(pair.mask) > 0
-    bodies = {name: sitk.GetArrayFromImage(mask) > 0 for name, mask in metrics.body_masks(pair.ct).items()}
-    regions = {name: body & data for name, body in bodies.items()}
-    if not regions["tight"].any():
-        raise InputError("the CT has no body where it has data: check that it is a CT of the head.")
-    scores = {name: metrics.score(hu, truth, region, pair.ct.GetSpacing()) for name, region in regions.items()}
-    values = {
-        **scores["tight"],
-        "mae_hu_tight": scores["tight"]["mae_hu"],
-        "mae_hu_wide": scores["wide"]["mae_hu"],
-        _GIVEN: float(np.abs(hu - truth)[data].mean(dtype=np.float64)),
-    }
+    scores = score_images(synthetic, pair.ct, covered=data)
+    if _GIVEN in columns:
+        hu, truth = (sitk.GetArrayFromImage(image).astype(np.float32) for image in (synthetic, pair.ct))
+        scores["given"] = score(hu, truth, data, keys=("mae_hu",))
+    values = as_row(scores)
     rounded = {column: None if (value := values[column]) is None else round(value, 4) for column in columns}
     return {"case": pair.name, "placement": pair.placement, **rounded}

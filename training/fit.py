@@ -126,7 +126,9 @@ class _Batches(Dataset):
     @cached_property
     def groups(self) -> list[list[Pair]]:
         """Opened by the process that needs them: a memory map that is sent to a worker would be read whole."""
-        return [open_pairs(self.bank, entry, self.settings.pairs, self.settings.fold) for entry in self.settings.entries()]
+        return [
+            open_pairs(self.bank, entry, self.settings.pairs, self.settings.fold) for entry in self.settings.entries()
+        ]
 
     def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         s = self.settings

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from decnn.evaluation import metrics
-from decnn.hu import BONE_ABOVE_HU
 from decnn.views import view_input
 from training.simulate import Pair
 
@@ -57,11 +56,5 @@ def fused(views: np.ndarray, fusion: str) -> np.ndarray:
 def scores(prediction: Prediction, fusion: str) -> dict[str, float]:
     """MAE in the head and in its bone (HU), bone Dice at 250 HU."""
     ct, reference, mask = fused(prediction.views, fusion), prediction.reference, prediction.mask
-    error = np.abs(ct - reference)
-    bone = (reference > BONE_ABOVE_HU) & mask
-    dice = metrics.dice((ct > BONE_ABOVE_HU) & mask, bone)
-    return {
-        "mae_hu": float(error[mask].mean()),
-        "mae_bone_hu": float(error[bone].mean()),
-        "bone_dice": float("nan") if dice is None else dice,
-    }
+    found = metrics.score(ct, reference, mask, keys=("mae_hu", "mae_bone_hu", "bone_dice"))
+    return {key: float("nan") if value is None else value for key, value in found.items()}

@@ -8,7 +8,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from decnn.errors import InputError
-from decnn.evaluation.metrics import body_masks, dice
+from decnn.evaluation.masks import body_masks
+from decnn.evaluation.overlap import dice
 from decnn.evaluation.registration import NoBetterPlace, register_rigid
 from decnn.grid import low_pass
 from decnn.hu import AIR_HU

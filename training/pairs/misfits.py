@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.errors import InputError
-from decnn.evaluation.metrics import dice
+from decnn.evaluation.overlap import dice
 from decnn.hu import BODY_ABOVE_HU
 from training.pairs.slices import RealSlice, as_pair
 
@@ -84,9 +84,12 @@ def _best_shift(mr: np.ndarray, hu: np.ndarray, inside: np.ndarray) -> float:
         return 0.0
     rows, columns = np.nonzero(inside)
     values = binned[0][rows, columns] * _BINS
-    return max(
-        (_mutual_information(values + binned[1][rows + dy, columns + dx]), -distance) for distance, dy, dx in shifts
-    )[1] * -1.0
+    return (
+        max(
+            (_mutual_information(values + binned[1][rows + dy, columns + dx]), -distance) for distance, dy, dx in shifts
+        )[1]
+        * -1.0
+    )
 
 
 def _mutual_information(joint: np.ndarray) -> float:

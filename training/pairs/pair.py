@@ -6,7 +6,7 @@ import SimpleITK as sitk
 
 from decnn.checks.image import check_image
 from decnn.errors import raise_errors
-from decnn.evaluation.metrics import check_ct
+from decnn.evaluation.masks import check_ct
 from decnn.grid import to_canonical
 from decnn.intensity import from_zero
 

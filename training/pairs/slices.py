@@ -1,7 +1,7 @@
 """Real slices: <root>/<patient>/{axial,coronal,sagittal}_{mr,ct,mask}.nii.gz, the MR and the CT of one person.
 
-Each file is a volume with one singleton axis, 1 mm, axes in LPS order; the mask says where MR and CT are to be compared.
-A slice has no neighbours: it is given to the network as a volume that repeats it (``stacked``), in which the depth
+Each file is a volume with one singleton axis, 1 mm, axes in LPS order; the mask says where MR and CT can be compared. A
+slice has no neighbours: it is given to the network as a volume that repeats it (``stacked``), in which the depth
 under the skin is that in the plane.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.errors import InputError
-from decnn.hu import AIR_HU
+from decnn.hu import AIR_HU, CT_RANGE_HU
 from decnn.intensity import depth_channel, head_mask, normalize
 from decnn.views import AXES
 from training.simulate import Pair
@@ -85,22 +85,26 @@ def stacked(array: np.ndarray, axis: int) -> np.ndarray:
     return np.repeat(array, _STACK, axis)
 
 
+def prepare(mr: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the network sees of a slice: normalized MR, depth in the plane, and the head (bool), shaped as ``mr``.
+
+    Raises InputError if no head is found in it.
+    """
+    head = head_mask(sitk.GetImageFromArray(stacked(mr, axis)))
+    inside = np.take(sitk.GetArrayFromImage(head) > 0, _STACK // 2, axis)
+    depth = np.expand_dims(depth_in_plane(inside), axis)
+    inside = np.expand_dims(inside, axis)
+    return normalize(mr, inside), depth, inside
+
+
 def as_pair(item: RealSlice) -> Pair:
     """A slice as it goes into the bank; what the mask leaves out is air in MR and CT.
 
     Raises InputError if no head is found in it.
     """
-    mr = np.where(item.mask, item.mr, 0.0).astype(np.float32)
-    head = head_mask(sitk.GetImageFromArray(stacked(mr, item.axis)))
-    inside = np.take(sitk.GetArrayFromImage(head) > 0, _STACK // 2, item.axis)
-    depth = np.expand_dims(depth_in_plane(inside), item.axis)
-    inside = np.expand_dims(inside, item.axis)
-    return Pair(
-        normalize(mr, inside).astype(np.float16),
-        depth.astype(np.float16),
-        np.where(item.mask, np.clip(np.rint(item.hu), -1024, 3071), AIR_HU).astype(np.int16),
-        inside,
-    )
+    mr, depth, inside = prepare(np.where(item.mask, item.mr, 0.0).astype(np.float32), item.axis)
+    hu = np.where(item.mask, np.clip(np.rint(item.hu), *CT_RANGE_HU), AIR_HU)
+    return Pair(mr.astype(np.float16), depth.astype(np.float16), hu.astype(np.int16), inside)
 
 
 def depth_in_plane(mask: np.ndarray) -> np.ndarray:
