@@ -17,7 +17,7 @@ from decnn.evaluation.masks import body_masks
 from decnn.evaluation.metrics import markdown, metrics_of, score
 from decnn.hu import AIR_HU, CT_RANGE_HU, PADDING_HU
 from decnn.model import Model
-from decnn.synthesis import without_batch_norm
+from decnn.runner import without_batch_norm
 from decnn.views import AXES, view_input
 from training.evaluate import averaged, identity
 from training.pairs.slices import RealSlice, centre_of, find_patients, fold_of, prepare, read_slices
