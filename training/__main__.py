@@ -13,28 +13,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "MRtoCT"))
 
 from decnn.errors import DecnnError, InputError
 from decnn.model import load_model
-from training import ablate as ablation
-from training.bank import add_measured, add_slices, make_bank
+from training.bank import add_measured, add_slices, entries_of, make_bank, open_pairs
 from training.card import write_card
-from training.cross_validate import cross_validate
-from training.ct_statistics import measure
-from training.curve import draw_curve
-from training.evaluate import SIMULATIONS, evaluate, table
-from training.evaluate_pairs import evaluate_pairs
-from training.evaluate_pairs import table as pairs_table
-from training.evaluate_slices import choose_patients, evaluate_slices
-from training.evaluate_slices import table as slices_table
+from training.experiments import ablate as ablation
+from training.experiments.check_rates import calibrate, judge_again
+from training.experiments.check_rates import table as findings_table
+from training.experiments.cross_validate import cross_validate
+from training.experiments.ct_statistics import measure
+from training.experiments.evaluate_heads import SIMULATIONS, evaluate, table
+from training.experiments.evaluate_pairs import evaluate_pairs
+from training.experiments.evaluate_pairs import table as pairs_table
+from training.experiments.evaluate_slices import choose_patients, evaluate_slices
+from training.experiments.evaluate_slices import table as slices_table
+from training.experiments.sensitivity import measure_sensitivity
+from training.experiments.sensitivity import table as sensitivity_table
 from training.export import export
-from training.fetch import fetch
-from training.findings import calibrate, judge_again
-from training.findings import table as findings_table
 from training.fit import Settings, fit
-from training.pairs.misfits import find_misfits, read_misfits
-from training.pairs.slices import find_patients, read_slices
-from training.preview import draw_preview
+from training.heads.fetch import fetch
+from training.measured_pairs.misfits import find_misfits, read_misfits
+from training.measured_pairs.slices import find_patients, read_slices
+from training.pictures import draw_curve, draw_preview
 from training.provenance import made_by
-from training.sensitivity import measure_sensitivity
-from training.sensitivity import table as sensitivity_table
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -183,7 +182,12 @@ def _run(arguments: argparse.Namespace) -> None:
         made, left_out = add_slices(arguments.bank, arguments.slices, misfits, arguments.seed)
         print("\n".join([*(f"left out: {sentence}" for sentence in left_out), f"{made} slices were added"]))
     elif arguments.verb == "preview":
-        draw_preview(arguments.bank, Settings().entries(), arguments.pairs, arguments.png)
+        shown = [
+            (f"{entry.folder} {number}", pair)
+            for entry in entries_of(arguments.bank)
+            for number, pair in enumerate(open_pairs(arguments.bank, entry, arguments.pairs)[: arguments.pairs])
+        ]
+        draw_preview(shown, arguments.png)
     elif arguments.verb == "fit":
         init = load_model(arguments.init) if arguments.init else None
         settings = replace(_settings(arguments), init=init.weights_sha256 if init else "")

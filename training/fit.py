@@ -19,7 +19,7 @@ from decnn.model import Model
 from decnn.network import SliceNetwork, build_network
 from training import patches
 from training.bank import Entry, open_pairs
-from training.simulate import Pair
+from training.simulation.simulate import Pair
 
 HU_SCALE = 1000.0
 LOG_EVERY = 50

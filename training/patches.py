@@ -9,8 +9,8 @@ import torch
 
 from decnn.views import view_input
 from training.augment import vary_slice
-from training.pairs.slices import depth_in_plane
-from training.simulate import Pair
+from training.measured_pairs.slices import depth_in_plane
+from training.simulation.simulate import Pair
 
 # Air around the head is easy and everywhere: beyond 3 mm (depth is in units of 30 mm) it counts a tenth.
 _OUTSIDE, _OUTSIDE_WEIGHT = -0.1, 0.1

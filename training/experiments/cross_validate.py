@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from decnn.model import load_model
-from training.evaluate import evaluate
+from training.experiments.evaluate_heads import evaluate
 from training.export import export
 from training.fit import Settings, fit
 
@@ -25,7 +25,7 @@ def cross_validate(
 
     A picture of each head is left in ``runs/pictures``.
 
-    The brain in the cranial cavity of a CT head comes from a labelled head (pairs/sources.py), so when that one is left
+    The brain in the cranial cavity of a CT head comes from a labelled head (heads/catalog.py), so when that one is left
     out its brain, not its skull, has been seen.
 
     Args:

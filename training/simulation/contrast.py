@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.fields import gaussian, smooth_field
-from training.pairs.head import Tissue
+from training.heads.head import Tissue
+from training.simulation.fields import gaussian, smooth_field
 
 
 @dataclass(frozen=True)

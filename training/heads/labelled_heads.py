@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from training.pairs.head import Head, Tissue, closed, distance_inside, line_with_dura, opened, read_canonical
+from training.heads.head import Head, Tissue, closed, distance_inside, line_with_dura, opened, read_canonical
 
 # label -> tissue, as documented in the sources (../sources.toml)
 _MCX = {0: Tissue.AIR, 1: Tissue.SOFT, 2: Tissue.BONE, 3: Tissue.CSF, 4: Tissue.GREY, 5: Tissue.WHITE, 6: Tissue.CAVITY}

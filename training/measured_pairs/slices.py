@@ -18,7 +18,7 @@ from decnn.errors import InputError
 from decnn.hu import AIR_HU, CT_RANGE_HU
 from decnn.intensity import depth_channel, head_mask, normalize
 from decnn.views import AXES
-from training.simulate import Pair
+from training.simulation.simulate import Pair
 
 FOLDS = 5
 _FILES = ("mr", "ct", "mask")

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 
 from decnn.hu import BODY_ABOVE_HU, BONE_ABOVE_HU
 from decnn.morphology import dilate_by_two
-from training.pairs.head import (
+from training.heads.head import (
     Head,
     Tissue,
     closed,

@@ -11,12 +11,12 @@ import SimpleITK as sitk
 import torch
 
 from decnn.intensity import depth_channel, head_mask, normalize
-from training.acquisition import acquire, random_echo
-from training.anatomy import draw_hu, vary_density, vary_skull
-from training.contrast import random_contrast, tissue_signal
-from training.fields import sample, sample_labels
-from training.pairs.head import Head, Tissue
-from training.warp import random_warp
+from training.heads.head import Head, Tissue
+from training.simulation.acquisition import acquire, random_echo
+from training.simulation.anatomy import draw_hu, vary_density, vary_skull
+from training.simulation.contrast import random_contrast, tissue_signal
+from training.simulation.fields import sample, sample_labels
+from training.simulation.warp import random_warp
 
 
 @dataclass

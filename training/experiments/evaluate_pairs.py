@@ -12,8 +12,8 @@ from decnn.evaluation.score import as_row, score_images
 from decnn.model import Model
 from decnn.options import Options
 from decnn.synthesis import synthesize
-from training.evaluate import COLUMNS, averaged, identity
-from training.pairs.measured import MeasuredPair, each_pair, kind_of
+from training.experiments.evaluate_heads import COLUMNS, averaged, identity
+from training.measured_pairs.readers import MeasuredPair, each_pair, kind_of
 
 _SHOWN = (
     "mae_hu_tight",
@@ -35,7 +35,7 @@ def evaluate_pairs(model: Model, spec: str, pictures: Path | None = None, device
     ``mae_hu_given`` is the MAE in the mask that comes with the case. A line per case goes to stderr.
 
     Args:
-        spec: see ``training.pairs.measured.read_pairs``.
+        spec: see ``training.measured_pairs.readers.read_pairs``.
         pictures: a folder for a PNG per pair.
 
     Raises:

@@ -12,7 +12,7 @@ from torch import nn
 
 from decnn.evaluation import metrics
 from decnn.views import view_input
-from training.simulate import Pair
+from training.simulation.simulate import Pair
 
 _BATCH = 4
 

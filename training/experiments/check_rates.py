@@ -16,14 +16,14 @@ import SimpleITK as sitk
 from decnn.checks.head import judge
 from decnn.checks.measures import HeadMeasures, measure_head
 from decnn.intensity import head_mask
-from training.acquisition import acquire, random_echo
-from training.contrast import random_contrast, tissue_signal
-from training.pairs.head import Head, Tissue, read_canonical
-from training.pairs.sources import NAMES, read_heads
-from training.simulate import posed, simulate
+from training.heads.catalog import NAMES, read_heads
+from training.heads.head import Head, Tissue, read_canonical
+from training.simulation.acquisition import acquire, random_echo
+from training.simulation.contrast import random_contrast, tissue_signal
+from training.simulation.simulate import posed, simulate
 
 _MEASURED = ("colin27/t1", "ernie/t1", "unlabelled/otsu_t1", "unlabelled/mni152_t1")
-# Ranges of these signals in each contrast, white matter 1. T1 with fat suppression as in training.contrast; T2, FLAIR
+# Ranges of these signals in each contrast, white matter 1. T1 with fat suppression as in simulation.contrast; T2, FLAIR
 # and PD by the order of the tissues at 1.5 T and 3 T.
 _SIGNALS = ("csf", "grey", "fat", "muscle", "mucosa")
 _CONTRASTS = {
@@ -171,7 +171,7 @@ def _spoiled(image: sitk.Image, rng: np.random.Generator) -> Iterator[tuple[str,
 
 
 def _simulated(head: Head, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Another contrast than T1, warped and acquired as the T1s of ``training.simulate`` are."""
+    """Another contrast than T1, warped and acquired as the T1s of ``training.simulation.simulate`` are."""
     tissue, hu = posed(head, rng, vary_anatomy=False)
     signals = {name: rng.uniform(*limits) for name, limits in zip(_SIGNALS, _CONTRASTS[kind], strict=True)}
     contrast = replace(

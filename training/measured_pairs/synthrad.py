@@ -12,7 +12,7 @@ from decnn.errors import InputError
 from decnn.grid import to_canonical
 from decnn.hu import AIR_HU
 from decnn.io.images import read_image, same_grid
-from training.pairs.pair import MeasuredPair, as_hu, canonical_mr, check_pair
+from training.measured_pairs.pair import MeasuredPair, as_hu, canonical_mr, check_pair
 
 _FILES = ("mr", "ct", "mask")
 

@@ -9,8 +9,8 @@ from dataclasses import astuple, dataclass, replace
 import numpy as np
 
 from decnn.hu import BONE_ABOVE_HU
-from training.fields import gaussian, smooth_field
-from training.pairs.head import Head, Tissue
+from training.heads.head import Head, Tissue
+from training.simulation.fields import gaussian, smooth_field
 
 _SOFT_TISSUE_HU = {
     Tissue.AIR: -1000, Tissue.CAVITY: -1000, Tissue.SKIN: 10, Tissue.CSF: 8, Tissue.GREY: 38, Tissue.WHITE: 30,

@@ -11,13 +11,13 @@ import numpy as np
 
 from decnn.errors import InputError
 from decnn.model import Model, load_model
-from training.acquisition import echo, rician_noise, thick_slices
-from training.contrast import TYPICAL_CONTRAST, tissue_signal
-from training.fields import gaussian
-from training.lattice import predict, scores
-from training.pairs import ct_heads
-from training.pairs.sources import read_heads
-from training.simulate import as_pair, posed
+from training.experiments.lattice import predict, scores
+from training.heads import ct_heads
+from training.heads.catalog import read_heads
+from training.simulation.acquisition import echo, rician_noise, thick_slices
+from training.simulation.contrast import TYPICAL_CONTRAST, tissue_signal
+from training.simulation.fields import gaussian
+from training.simulation.simulate import as_pair, posed
 
 LATTICE_MM = 14
 _SCORES = ("mae_hu", "mae_bone_hu", "bone_dice")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from decnn.errors import InputError
-from training.pairs import ct_heads, labelled_heads
-from training.pairs.head import Head
-from training.pairs.source_files import check_sources
+from training.heads import ct_heads, labelled_heads
+from training.heads.head import Head
+from training.heads.source_files import check_sources
 
 NAMES = (*labelled_heads.NAMES, *ct_heads.NAMES)
 # The brain that fills the cranial cavity of a CT: never one of the heads that a run may hold out with a measured T1.

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from decnn.errors import DecnnError, InputError, SetupError
 from decnn.io.images import umask
-from training.convert import convert
-from training.pairs.source_files import SourceFile, fault_of, files_of, read_sources, unpacked_digest
+from training.heads.convert import convert
+from training.heads.source_files import SourceFile, fault_of, files_of, read_sources, unpacked_digest
 
 _TIMEOUT_S = 30
 _LARGEST_ORIGINAL = 200_000_000

@@ -15,7 +15,7 @@ from decnn.grid import low_pass
 from decnn.hu import AIR_HU
 from decnn.intensity import head_mask
 from decnn.io.images import read_image
-from training.pairs.pair import MeasuredPair, as_hu, canonical_mr, check_pair
+from training.measured_pairs.pair import MeasuredPair, as_hu, canonical_mr, check_pair
 
 _SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd", ".hdr")
 # Overlap (Dice) of the heads in MR and CT, where the CT has data; the limit of decnn.evaluation.compare.

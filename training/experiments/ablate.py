@@ -2,7 +2,7 @@
 
 The base is the paper's network: five plain convolutions, N = 3 embedding blocks, every tentative CT supervised, with
 batch norm and five neighbouring slices. It is trained without two heads and scored on them, on the lattice of
-``training.lattice``: unc (measured CT, simulated T1s) and ernie (measured T1, CT drawn from its labels).
+``training.experiments.lattice``: unc (measured CT, simulated T1s) and ernie (measured T1, CT drawn from its labels).
 """
 
 import json
@@ -15,8 +15,8 @@ import numpy as np
 from decnn.errors import InputError
 from decnn.network import build_network
 from training.bank import Entry, open_pairs
+from training.experiments.lattice import predict, scores
 from training.fit import HU_SCALE, Settings, averaged_network, fit
-from training.lattice import predict, scores
 
 HELD_OUT = (Entry("unc", False), Entry("ernie", True))
 PAIRS_SCORED = 2

@@ -20,11 +20,11 @@ from decnn.hu import BONE_ABOVE_HU
 from decnn.model import Model
 from decnn.options import Options
 from decnn.synthesis import synthesize
-from training.anatomy import TYPICAL_LOOK, draw_hu
-from training.comparison_picture import draw_comparison
-from training.pairs.head import Head, Tissue
-from training.pairs.sources import read_heads
-from training.simulate import simulate
+from training.heads.catalog import read_heads
+from training.heads.head import Head, Tissue
+from training.pictures import draw_comparison
+from training.simulation.anatomy import TYPICAL_LOOK, draw_hu
+from training.simulation.simulate import simulate
 
 COLUMNS = ("mae_hu_tight", "mae_hu_wide", *(metric.key for metric in metrics_of(3)))
 """Of every whole volume."""

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from decnn.hu import BONE_ABOVE_HU
-from training.anatomy import TYPICAL_LOOK, draw_hu
-from training.pairs.head import Head, Tissue, distance_inside
-from training.pairs.sources import NAMES, read_heads
+from training.heads.catalog import NAMES, read_heads
+from training.heads.head import Head, Tissue, distance_inside
+from training.simulation.anatomy import TYPICAL_LOOK, draw_hu
 
 _PERCENTILES = (5, 25, 50, 75, 95)
 # mm below the surface of what is above 250 HU; 3 and more is spongy bone where bone is thick enough to have any.

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from training.fields import gaussian, sample, smooth_field
+from training.simulation.fields import gaussian, sample, smooth_field
 
 # The skull lies within the first millimetres around the cranial cavity; from the face on nothing is stretched.
 _SKULL_MM, _STRETCH_FADES_MM, _STRETCH_ENDS_MM = 10.0, 30.0, 70.0

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from decnn.errors import InputError
 from decnn.evaluation.overlap import dice
 from decnn.hu import BODY_ABOVE_HU
-from training.pairs.slices import RealSlice, as_pair
+from training.measured_pairs.slices import RealSlice, as_pair
 
 LEAST_OVERLAP = 0.9
 LARGEST_SHIFT_MM = 3.0

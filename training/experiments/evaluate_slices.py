@@ -19,8 +19,8 @@ from decnn.hu import AIR_HU, CT_RANGE_HU, PADDING_HU
 from decnn.model import Model
 from decnn.runner import without_batch_norm
 from decnn.views import AXES, view_input
-from training.evaluate import averaged, identity
-from training.pairs.slices import RealSlice, centre_of, find_patients, fold_of, prepare, read_slices
+from training.experiments.evaluate_heads import averaged, identity
+from training.measured_pairs.slices import RealSlice, centre_of, find_patients, fold_of, prepare, read_slices
 
 _SKIN_MARGIN = 2  # as the engine's
 COLUMNS = ("mae_hu_mask", "mae_hu_tight", *(metric.key for metric in metrics_of(2) if metric.key != "mae_hu"))

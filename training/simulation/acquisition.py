@@ -6,7 +6,7 @@ Rician noise: Gudbjartsson and Patz, Magn Reson Med 34 (1995) 910.
 import numpy as np
 import SimpleITK as sitk
 
-from training.fields import gaussian, smooth_field
+from training.simulation.fields import gaussian, smooth_field
 
 # Of the size of a head coil: so far from its centre, the sensitivity has fallen, or risen, by a random factor.
 _COIL_MM = 130.0

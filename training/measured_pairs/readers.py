@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from decnn.errors import InputError, SetupError
-from training.pairs import folder, synthrad
-from training.pairs.pair import MeasuredPair
-from training.pairs.picture import draw_pair
+from training.measured_pairs import folder, synthrad
+from training.measured_pairs.pair import MeasuredPair
+from training.pictures import draw_pair
 
 __all__ = ["MeasuredPair", "each_pair", "kind_of", "read_pairs"]
 
