@@ -5,30 +5,33 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 
 from decnn.errors import DecnnError, InputError
 from decnn.model import load_model
-from training import ablate as ablation
-from training.bank import add_measured, add_slices, make_bank
+from training.bank import add_measured, add_slices, entries_of, make_bank, open_pairs
 from training.card import write_card
-from training.cross_validate import cross_validate
-from training.ct_statistics import measure
-from training.curve import draw_curve
-from training.evaluate import SIMULATIONS, evaluate, table
-from training.evaluate_pairs import evaluate_pairs
-from training.evaluate_pairs import table as pairs_table
+from training.experiments import ablate as ablation
+from training.experiments.check_rates import calibrate, judge_again
+from training.experiments.check_rates import table as findings_table
+from training.experiments.cross_validate import cross_validate
+from training.experiments.ct_statistics import measure
+from training.experiments.evaluate_heads import SIMULATIONS, evaluate, table
+from training.experiments.evaluate_pairs import evaluate_pairs
+from training.experiments.evaluate_pairs import table as pairs_table
+from training.experiments.evaluate_slices import choose_patients, evaluate_slices
+from training.experiments.evaluate_slices import table as slices_table
+from training.experiments.sensitivity import measure_sensitivity
+from training.experiments.sensitivity import table as sensitivity_table
 from training.export import export
-from training.fetch import fetch
-from training.findings import calibrate, judge_again
-from training.findings import table as findings_table
 from training.fit import Settings, fit
-from training.pairs.misfits import find_misfits, read_misfits
-from training.pairs.slices import find_patients, read_slices
-from training.preview import draw_preview
-from training.sensitivity import measure_sensitivity
-from training.sensitivity import table as sensitivity_table
+from training.heads.fetch import fetch
+from training.measured_pairs.misfits import find_misfits, read_misfits
+from training.measured_pairs.slices import find_patients, read_slices
+from training.pictures import draw_curve, draw_preview
+from training.provenance import made_by
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,10 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--variants", type=int, default=2, help="times that each is moved, deformed and acquired anew")
     verb.add_argument("--seed", type=int, default=1)
     verb = verbs.add_parser("find-misfits", help="list the real slices whose MR and CT do not lie on each other")
-    verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices, PATIENT/axial_mr.nii.gz ...")
+    verb.add_argument(
+        "--slices", type=Path, required=True, help="folder of the real slices, PATIENT/axial_mr.nii.gz ..."
+    )
     verb.add_argument("--json", type=Path, required=True, help="where to store the list")
     verb = verbs.add_parser("add-slices", parents=[bank], help="add real slices, MR and CT of one person, to the bank")
-    verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices, PATIENT/axial_mr.nii.gz ...")
+    verb.add_argument(
+        "--slices", type=Path, required=True, help="folder of the real slices, PATIENT/axial_mr.nii.gz ..."
+    )
     verb.add_argument("--misfits", type=Path, help="the list of find-misfits, to be left out")
     verb.add_argument("--seed", type=int, default=1)
     verb = verbs.add_parser("preview", parents=[bank], help="draw a sheet of the bank's pairs, to be looked at")
@@ -76,7 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
     verb.add_argument("--hold-out", nargs="*", default=[], metavar="HEAD", help="heads to leave out, to be scored on")
     verb.add_argument(
-        "--measured", nargs=2, metavar=("KIND", "SHARE"), help="synthrad, folder or slices, and the share of the patches"
+        "--measured",
+        nargs=2,
+        metavar=("KIND", "SHARE"),
+        help="synthrad, folder or slices, and the share of the patches",
     )
     verb.add_argument("--init", help="a model (name or folder) to start from, of the same architecture")
     verb = verbs.add_parser("curve", help="draw the learning curve of a run")
@@ -117,6 +127,12 @@ def _parser() -> argparse.ArgumentParser:
         "--json", type=Path, help="where to store the figures; the names of the cases' folders are stored with them"
     )
     verb.add_argument("--pictures", type=Path, help="folder for a picture per case: the CT's bone on the MR")
+    verb = verbs.add_parser("evaluate-slices", help="score a model on real slices, MR and CT of one person")
+    verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
+    verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices")
+    verb.add_argument("--fold", type=int, default=0, help="only the patients of this fold, 1 to 5")
+    verb.add_argument("--patients", nargs="+", default=(), help="only these patients")
+    verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("sensitivity", parents=[data], help="what fat shift and thick slices cost the CT")
     verb.add_argument("--runs", type=Path, required=True, help="those of cross-validate")
     verb.add_argument("--json", type=Path, help="where to store the figures")
@@ -164,7 +180,12 @@ def _run(arguments: argparse.Namespace) -> None:
         made, left_out = add_slices(arguments.bank, arguments.slices, misfits, arguments.seed)
         print("\n".join([*(f"left out: {sentence}" for sentence in left_out), f"{made} slices were added"]))
     elif arguments.verb == "preview":
-        draw_preview(arguments.bank, Settings().entries(), arguments.pairs, arguments.png)
+        shown = [
+            (f"{entry.folder} {number}", pair)
+            for entry in entries_of(arguments.bank)
+            for number, pair in enumerate(open_pairs(arguments.bank, entry, arguments.pairs)[: arguments.pairs])
+        ]
+        draw_preview(shown, arguments.png)
     elif arguments.verb == "fit":
         init = load_model(arguments.init) if arguments.init else None
         settings = replace(_settings(arguments), init=init.weights_sha256 if init else "")
@@ -196,6 +217,11 @@ def _run(arguments: argparse.Namespace) -> None:
         model = load_model(arguments.model)
         result = evaluate_pairs(model, arguments.pairs, arguments.pictures, arguments.device)
         _show(result, pairs_table(result), arguments.json)
+    elif arguments.verb == "evaluate-slices":
+        patients = choose_patients(arguments.slices, arguments.fold, arguments.patients)
+        result = evaluate_slices(load_model(arguments.model), arguments.slices, patients)
+        files = [path for patient in patients for path in (arguments.slices / patient).glob("*.nii.gz")]
+        _show(result, slices_table(result), arguments.json, files)
     elif arguments.verb == "sensitivity":
         result = measure_sensitivity(arguments.runs, arguments.data)
         _show(result, sensitivity_table(result), arguments.json)
@@ -221,11 +247,12 @@ def _share(text: str) -> float:
         raise InputError(f"{text} is no share of the patches: give a number between 0 and 1.") from None
 
 
-def _show(result: dict, text: str, path: Path | None) -> None:
-    """Prints the figures, and stores them if a file is named."""
+def _show(result: dict, text: str, path: Path | None, data: Iterable[Path] = ()) -> None:
+    """Prints the figures, and stores them, with how they were made and of which files, if a file is named."""
     print(text)
     if path:
         path.parent.mkdir(parents=True, exist_ok=True)
+        result = {"made": made_by(sys.argv[1:], data), **result}
         path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Varies a real slice in its plane: turned, scaled, deformed, blurred, uneven. There are few of them, and each is seen often."""
+"""Varies a real slice in its plane: turned, scaled, deformed, blurred, uneven."""
 
 import numpy as np
 import torch
@@ -55,4 +55,6 @@ def _blurred(plane: np.ndarray, sigma_mm: float) -> np.ndarray:
     taps = np.exp(-0.5 * (np.arange(-3, 4) / sigma_mm) ** 2)
     kernel = torch.from_numpy((taps / taps.sum()).astype(np.float32))
     image = functional.pad(torch.from_numpy(np.ascontiguousarray(plane))[None, None], (3, 3, 3, 3), mode="replicate")
-    return functional.conv2d(functional.conv2d(image, kernel[None, None, None]), kernel[None, None, :, None])[0, 0].numpy()
+    return functional.conv2d(functional.conv2d(image, kernel[None, None, None]), kernel[None, None, :, None])[
+        0, 0
+    ].numpy()

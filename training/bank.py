@@ -18,13 +18,13 @@ from numpy.random import default_rng
 
 from decnn.errors import InputError, SetupError
 from decnn.hu import AIR_HU, BODY_ABOVE_HU
-from training.pairs.head import Head
-from training.pairs.measured import each_pair, kind_of
-from training.pairs.pair import MeasuredPair
-from training.pairs.slices import as_pair as slice_pair
-from training.pairs.slices import find_patients, fold_of, read_slices
-from training.pairs.sources import NAMES, read_heads
-from training.simulate import Pair, simulate, vary_measured
+from training.heads.catalog import NAMES, read_heads
+from training.heads.head import Head
+from training.measured_pairs.pair import MeasuredPair
+from training.measured_pairs.readers import each_pair, kind_of
+from training.measured_pairs.slices import as_pair as slice_pair
+from training.measured_pairs.slices import find_patients, fold_of, read_slices
+from training.simulation.simulate import Pair, simulate, vary_measured
 
 SLICES = "slices"
 _ABOUT = "bank.json"
@@ -84,10 +84,11 @@ def make_bank(data: Path, bank: Path, entries: Sequence[Entry], pairs: int, seed
 def add_measured(bank: Path, spec: str, variants: int, seed: int) -> int:
     """Adds measured pairs to the bank, each ``variants`` times: moved, deformed and acquired in another way.
 
-    Those that are there already stay, so more cases, or more variants, can be added later. What the CT does not show is taken out of the MR, too. A sentence on each case that is left out goes to stderr.
+    Those that are there already stay, so more cases, or more variants, can be added later. What the CT does not show is
+    taken out of the MR, too. A sentence on each case that is left out goes to stderr.
 
     Args:
-        spec: "synthrad:FOLDER" or "folder:FOLDER" (training.pairs.measured); the kind is the entry's name.
+        spec: "synthrad:FOLDER" or "folder:FOLDER" (training.measured_pairs.readers); the kind is the entry's name.
 
     Returns:
         How many pairs were made.
@@ -132,7 +133,7 @@ def add_slices(bank: Path, root: Path, misfits: frozenset[str], seed: int) -> tu
     """Adds real slices to the bank, one pair for each; those that are there already stay.
 
     Args:
-        root: a folder as ``training.pairs.slices`` reads it.
+        root: a folder as ``training.measured_pairs.slices`` reads it.
         misfits: names (patient_plane) of the slices to leave out.
 
     Returns:
@@ -162,6 +163,15 @@ def add_slices(bank: Path, root: Path, misfits: frozenset[str], seed: int) -> tu
     return added, left_out
 
 
+def entries_of(bank: Path) -> list[Entry]:
+    """The kinds of pairs that a bank holds, sorted; InputError if there are none."""
+    kinds = sorted(path.name.rpartition("-") for path in bank.glob("*-*") if path.is_dir())
+    entries = [Entry(head, kind == "measured") for head, _, kind in kinds if kind in ("measured", "simulated")]
+    if not entries:
+        raise InputError(f"There are no pairs in {bank}: make them with 'python -m training simulate'.")
+    return entries
+
+
 def patients_of(bank: Path, kind: str) -> list[str]:
     """The names of the cases of a measured kind in the bank, sorted."""
     return sorted(path.name for path in (bank / Entry(kind, True).folder).glob("*") if path.is_dir())
@@ -170,7 +180,7 @@ def patients_of(bank: Path, kind: str) -> list[str]:
 def open_pairs(bank: Path, entry: Entry, pairs: int, fold: int = 0) -> list[Pair]:
     """The first ``pairs`` pairs of a head, or all measured ones of a kind but for a fold's patients, memory-mapped.
 
-    fold: 1 to 5, the patients to leave out (``training.pairs.slices.fold_of``); 0 for none.
+    fold: 1 to 5, the patients to leave out (``training.measured_pairs.slices.fold_of``); 0 for none.
 
     Raises InputError if the bank has fewer, or none.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from decnn.errors import InputError
 from decnn.network import build_network
-from training.evaluate import table
+from training.experiments.evaluate_heads import table
 from training.fit import settings_from
 
 _SOURCES = Path(__file__).with_name("sources.toml")

@@ -19,7 +19,7 @@ from decnn.model import Model
 from decnn.network import SliceNetwork, build_network
 from training import patches
 from training.bank import Entry, open_pairs
-from training.simulate import Pair
+from training.simulation.simulate import Pair
 
 HU_SCALE = 1000.0
 LOG_EVERY = 50
@@ -126,7 +126,9 @@ class _Batches(Dataset):
     @cached_property
     def groups(self) -> list[list[Pair]]:
         """Opened by the process that needs them: a memory map that is sent to a worker would be read whole."""
-        return [open_pairs(self.bank, entry, self.settings.pairs, self.settings.fold) for entry in self.settings.entries()]
+        return [
+            open_pairs(self.bank, entry, self.settings.pairs, self.settings.fold) for entry in self.settings.entries()
+        ]
 
     def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         s = self.settings

@@ -9,8 +9,8 @@ import torch
 
 from decnn.views import view_input
 from training.augment import vary_slice
-from training.pairs.slices import depth_in_plane
-from training.simulate import Pair
+from training.measured_pairs.slices import depth_in_plane
+from training.simulation.simulate import Pair
 
 # Air around the head is easy and everywhere: beyond 3 mm (depth is in units of 30 mm) it counts a tenth.
 _OUTSIDE, _OUTSIDE_WEIGHT = -0.1, 0.1
@@ -84,8 +84,8 @@ def _patch(pair: Pair, form: PatchForm, rng: np.random.Generator) -> tuple[np.nd
 def _varied(pair: Pair, strength: float, rng: np.random.Generator) -> Pair:
     """A real slice, varied; its arrays have the singleton axis that they had."""
     axis = pair.mask.shape.index(1)
-    planes = (np.take(array, 0, axis).astype(np.float32) for array in (pair.mr, pair.depth, pair.hu))
-    mr, depth, hu = (np.expand_dims(plane, axis) for plane in vary_slice(*planes, strength, rng))
+    mr, depth, hu = (np.take(array, 0, axis).astype(np.float32) for array in (pair.mr, pair.depth, pair.hu))
+    mr, depth, hu = (np.expand_dims(plane, axis) for plane in vary_slice(mr, depth, hu, strength, rng))
     return Pair(mr, depth, hu, depth >= 0.0)
 
 

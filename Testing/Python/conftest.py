@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def labelled(data: Path) -> Any:
     """A labelled head of that folder."""
-    from training.pairs.labelled_heads import read_head
+    from training.heads.labelled_heads import read_head
 
     return read_head(data, "nmd_19y")
 

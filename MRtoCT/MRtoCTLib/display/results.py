@@ -7,6 +7,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from decnn.evaluation.metrics import metrics_of
 from MRtoCTLib import nodes
 from MRtoCTLib.display import maps
 
@@ -15,7 +16,6 @@ WITH_REFERENCE = "MRtoCT.With"
 """Role of the reference from a result to the reference CT."""
 PLACEMENT_ATTRIBUTE = "MRtoCT.Placement"
 _SYNTHETIC_COLOUR, _REFERENCE_COLOUR = (0.85, 0.55, 0.1), (0.2, 0.45, 0.8)
-_TISSUES = "air < -200 HU, soft tissue, bone > 250 HU of the reference"
 
 
 class Results(NamedTuple):
@@ -24,24 +24,6 @@ class Results(NamedTuple):
     table: Any
     difference: Any
     chart: Any
-
-
-def rows() -> list[tuple[str, str, str, str]]:
-    """The rows of the table: key of the engine's scores, title, unit, definition."""
-    return [
-        ("mae_hu", _("Mean absolute error"), "HU", "SynthRAD2023, SynthRAD2025"),
-        ("me_hu", _("Mean error (synthetic - reference)"), "HU", ""),
-        ("psnr_db_2023", _("PSNR"), "dB", "SynthRAD2023"),
-        ("psnr_db_2025", _("PSNR"), "dB", "SynthRAD2025"),
-        ("ssim_2023", _("SSIM"), "", "SynthRAD2023"),
-        ("ms_ssim_2025", _("MS-SSIM"), "", "SynthRAD2025"),
-        ("mae_air_hu", _("Mean absolute error, air"), "HU", _TISSUES),
-        ("mae_soft_tissue_hu", _("Mean absolute error, soft tissue"), "HU", _TISSUES),
-        ("mae_bone_hu", _("Mean absolute error, bone"), "HU", _TISSUES),
-        ("me_bone_hu", _("Mean error, bone"), "HU", _TISSUES),
-        ("bone_dice", _("Bone overlap (Dice)"), "", "> 250 HU"),
-        ("bone_surface95_mm", _("Bone surface distance, 95 %"), "mm", "> 250 HU"),
-    ]
 
 
 def putResults(ctNode: Any, referenceNode: Any, difference: np.ndarray, facts: dict[str, Any]) -> Results:
@@ -58,14 +40,15 @@ def putResults(ctNode: Any, referenceNode: Any, difference: np.ndarray, facts: d
         return _relate(node, role, ctNode, referenceNode)
 
     table = resultNode("vtkMRMLTableNode", "metrics", _("{pair} metrics").format(pair=pair))
+    metrics = metrics_of(3)
     columns = [
-        _column(vtk.vtkStringArray, _("Metric"), [title for _key, title, _unit, _definition in rows()]),
+        _column(vtk.vtkStringArray, _("Metric"), [_(metric.title) for metric in metrics]),
         *(
-            _column(vtk.vtkDoubleArray, _("{mask} mask").format(mask=mask), [facts[mask][row[0]] for row in rows()])
+            _column(vtk.vtkDoubleArray, _("{mask} mask").format(mask=mask), [facts[mask][m.key] for m in metrics])
             for mask in masks
         ),
-        _column(vtk.vtkStringArray, _("Unit"), [row[2] for row in rows()]),
-        _column(vtk.vtkStringArray, _("Definition"), [row[3] for row in rows()]),
+        _column(vtk.vtkStringArray, _("Unit"), [metric.unit for metric in metrics]),
+        _column(vtk.vtkStringArray, _("Definition"), [metric.definition for metric in metrics]),
     ]
     _fill(table, columns)
     placement = str(facts["reference"]["placement"])

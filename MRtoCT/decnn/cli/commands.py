@@ -73,6 +73,7 @@ def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
     tell = silent if arguments.json else reporter.progress
     tell(0.0, "Starting")
     from decnn.evaluation.compare import compare
+    from decnn.evaluation.metrics import cell
     from decnn.io.images import check_output, read_image, write_image
 
     output = None
@@ -97,7 +98,7 @@ def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
     lines = []
     for region, values in comparison.scores.items():
         lines.append(f"{region} mask")
-        lines += [f"  {name:22} {'not defined' if value is None else f'{value:.4g}'}" for name, value in values.items()]
+        lines += [f"  {key:22} {'not defined' if value is None else cell(key, value)}" for key, value in values.items()]
     reporter.result(facts, "\n".join([*lines, comparison.placement()]))
     return 0
 

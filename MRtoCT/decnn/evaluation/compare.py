@@ -7,7 +7,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.errors import Finding, InputError
-from decnn.evaluation.metrics import Scores, body_masks, check_ct, dice, score
+from decnn.evaluation.masks import check_ct, regions, without_padding
+from decnn.evaluation.metrics import Scores, score
+from decnn.evaluation.overlap import dice
 from decnn.evaluation.registration import Registration, register_rigid
 from decnn.grid import low_pass
 from decnn.hu import BODY_ABOVE_HU, BONE_ABOVE_HU, PADDING_HU
@@ -104,7 +106,7 @@ def compare(
     registration = None
     if mr is not None:
         registration = register_rigid(mr, reference, lambda done, stage: report(0.05 + 0.5 * done, stage))
-    reference = sitk.Clamp(sitk.Cast(reference, sitk.sitkFloat32), lowerBound=PADDING_HU, upperBound=1e38)
+    reference = without_padding(reference)
     covered = np.ones(ct.GetSize()[::-1], bool)
     if resampled:
         report(0.55, "Resampling the reference")
@@ -121,8 +123,6 @@ def compare(
     report(0.65, "Finding the body")
     values = sitk.GetArrayFromImage(ct).astype(np.float32)
     truth = sitk.GetArrayFromImage(reference)
-    masks = {"given": mask} if mask is not None else body_masks(reference)
-    inside = {name: (sitk.GetArrayFromImage(image) > 0) & covered for name, image in masks.items()}
     share = _share_covered(values, covered)
     if share < _COVERED_ENOUGH:
         findings.append(
@@ -132,9 +132,7 @@ def compare(
                 f"The reference CT covers {share:.0%} of the head in the synthetic CT: only that part was compared.",
             )
         )
-    for name, region in inside.items():
-        if not region.any():
-            raise InputError(f"The {name} mask is empty: give a mask that is above 0 inside the body.")
+    inside = regions(reference, mask, covered)
     overlap = dice((values > BODY_ABOVE_HU) & covered, truth > BODY_ABOVE_HU) if mask is None else None
     if overlap is not None and overlap < _ALIGNED_ENOUGH:
         findings.append(

@@ -110,7 +110,7 @@ def test_evaluate_prints_what_the_metrics_say(engine: Engine, tmp_path: Path) ->
     mask = reference > -500
     sitk.WriteImage(mask, str(tmp_path / "mask.nrrd"))
     text = engine("evaluate", tmp_path / "sct.nrrd", tmp_path / "ct.nrrd", "--mask", tmp_path / "mask.nrrd").stdout
-    assert text.startswith("given mask\n  mae_hu                 30\n")
+    assert text.startswith("given mask\n  mae_hu                 30.0\n")
 
 
 # --- what does not

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from decnn.evaluation.metrics import dice
+from decnn.evaluation.overlap import dice
 from decnn.intensity import head_mask
 
 _SCALP_MM, _SKULL_MM = 3.0, 12.0

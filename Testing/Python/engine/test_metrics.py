@@ -8,7 +8,11 @@ from scipy.signal import fftconvolve
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from decnn.errors import InputError
-from decnn.evaluation import metrics
+from decnn.evaluation import masks, metrics, overlap, structure
+from decnn.evaluation.compare import compare
+from decnn.evaluation.score import as_row, score_images
+from decnn.evaluation.water import stopping_power, thickness_errors
+from decnn.hu import RANGE_2023_HU, RANGE_2025_HU
 from phantom import ct_of, phantom_head
 
 SHAPE = (30, 34, 32)
@@ -62,14 +66,14 @@ def test_only_what_is_in_the_mask_counts() -> None:
 def test_psnr_clips_to_the_range_of_its_edition() -> None:
     reference, ct = np.full((10, 10, 10), 3050.0), np.full((10, 10, 10), 4000.0)
     mask = np.ones(reference.shape, bool)
-    assert metrics.psnr(ct, reference, mask, metrics.RANGE_2023_HU) is None
-    assert metrics.psnr(ct, reference, mask, metrics.RANGE_2025_HU) == pytest.approx(20 * np.log10(4095 / 21))
+    assert structure.psnr(ct, reference, mask, RANGE_2023_HU) is None
+    assert structure.psnr(ct, reference, mask, RANGE_2025_HU) == pytest.approx(20 * np.log10(4095 / 21))
 
 
 def test_psnr_is_that_of_scikit_image() -> None:
     ct, reference, mask = ct_pair()
     clipped = [np.clip(array, -1024, 3000)[mask] for array in (reference, ct)]
-    assert metrics.psnr(ct, reference, mask, metrics.RANGE_2023_HU) == pytest.approx(
+    assert structure.psnr(ct, reference, mask, RANGE_2023_HU) == pytest.approx(
         peak_signal_noise_ratio(*clipped, data_range=4024)
     )
 
@@ -79,7 +83,7 @@ def test_ssim_is_that_of_scikit_image() -> None:
     prepared = [np.where(mask, np.clip(array, -1024, 3000), -1024) + 1024 for array in (reference, ct)]
     full = structural_similarity(*prepared, data_range=4024, full=True)[1]
     inner = (slice(3, -3),) * 3
-    assert metrics.ssim(ct, reference, mask, metrics.RANGE_2023_HU) == pytest.approx(full[inner][mask[inner]].mean())
+    assert structure.ssim(ct, reference, mask, RANGE_2023_HU) == pytest.approx(full[inner][mask[inner]].mean())
 
 
 def ms_ssim_with_scipy(ct: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> float:
@@ -112,23 +116,23 @@ def test_ms_ssim_follows_its_definition() -> None:
     ct, reference, _ = ct_pair(1, shape)
     mask = np.zeros(shape, bool)
     mask[5:-5, 8:-4, 6:-9] = True
-    found = metrics.ms_ssim(ct, reference, mask, metrics.RANGE_2025_HU)
+    found = structure.ms_ssim(ct, reference, mask, RANGE_2025_HU)
     assert found == pytest.approx(ms_ssim_with_scipy(ct, reference, mask), rel=1e-6)
     assert found is not None and 0 < found < 1
 
 
 def test_equal_images_are_perfect() -> None:
     _, reference, mask = ct_pair()
-    assert metrics.ssim(reference, reference, mask, metrics.RANGE_2023_HU) == pytest.approx(1)
-    assert metrics.ms_ssim(reference, reference, mask, metrics.RANGE_2025_HU) == pytest.approx(1)
+    assert structure.ssim(reference, reference, mask, RANGE_2023_HU) == pytest.approx(1)
+    assert structure.ms_ssim(reference, reference, mask, RANGE_2025_HU) == pytest.approx(1)
 
 
 def test_dice_by_hand() -> None:
     first, second = np.zeros((2, 10), bool)
     first[:6] = True
     second[3:7] = True
-    assert metrics.dice(first, second) == pytest.approx(2 * 3 / (6 + 4))
-    assert metrics.dice(np.zeros(3, bool), np.zeros(3, bool)) is None
+    assert overlap.dice(first, second) == pytest.approx(2 * 3 / (6 + 4))
+    assert overlap.dice(np.zeros(3, bool), np.zeros(3, bool)) is None
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -139,7 +143,7 @@ def test_surface_distance_of_shifted_plates_is_the_shift_in_mm(axis: int) -> Non
         plate = np.zeros((20, 20, 20), bool)
         np.moveaxis(plate, axis, 0)[5 + shift] = True
         plates.append(plate)
-    assert metrics.surface95(*plates, spacing=spacing_xyz) == pytest.approx(4 * spacing_xyz[2 - axis])
+    assert overlap.surface95(*plates, spacing=spacing_xyz) == pytest.approx(4 * spacing_xyz[2 - axis])
 
 
 def test_surface_distance_is_the_larger_of_both_directions() -> None:
@@ -147,8 +151,8 @@ def test_surface_distance_is_the_larger_of_both_directions() -> None:
     small[5:8, 5:8, 5:8] = True
     large[5:8, 5:8, 5:8] = True
     large[20:23, 5:8, 5:8] = True
-    far = metrics.surface95(small, large, (1, 1, 1))
-    assert far == metrics.surface95(large, small, (1, 1, 1)) == 15
+    far = overlap.surface95(small, large, (1, 1, 1))
+    assert far == overlap.surface95(large, small, (1, 1, 1)) == 15
 
 
 def test_body_masks_of_a_head_on_a_table() -> None:
@@ -158,17 +162,17 @@ def test_body_masks_of_a_head_on_a_table() -> None:
     array[:, 70, 10:50] = 200
     with_table = sitk.GetImageFromArray(array)
     with_table.CopyInformation(ct)
-    masks = {name: sitk.GetArrayFromImage(mask) > 0 for name, mask in metrics.body_masks(with_table).items()}
+    bodies = {name: sitk.GetArrayFromImage(mask) > 0 for name, mask in masks.body_masks(with_table).items()}
     head = sitk.GetArrayFromImage(labels) > 0
-    assert metrics.dice(masks["tight"], head) > 0.97
-    assert masks["tight"][sitk.GetArrayFromImage(labels) == 7].all(), "the sinus is inside of the body"
-    assert not masks["tight"][:, 70, 10:50].any(), "the table is not part of the body"
-    assert (masks["wide"] | ~masks["tight"]).all() and masks["wide"].sum() > 1.3 * masks["tight"].sum()
+    assert overlap.dice(bodies["tight"], head) > 0.97
+    assert bodies["tight"][sitk.GetArrayFromImage(labels) == 7].all(), "the sinus is inside of the body"
+    assert not bodies["tight"][:, 70, 10:50].any(), "the table is not part of the body"
+    assert (bodies["wide"] | ~bodies["tight"]).all() and bodies["wide"].sum() > 1.3 * bodies["tight"].sum()
 
 
 def test_evaluate_finds_a_known_error() -> None:
     reference = ct_of(phantom_head((32, 36, 32), (6, 6, 6))[1])
-    scores = metrics.evaluate(sitk.Cast(reference, sitk.sitkInt16) + 50, reference)
+    scores = score_images(sitk.Cast(reference, sitk.sitkInt16) + 50, reference)
     assert list(scores) == ["tight", "wide"]
     for values in scores.values():
         assert values["mae_hu"] == values["me_hu"] == pytest.approx(50)
@@ -186,10 +190,82 @@ def test_evaluate_finds_a_known_error() -> None:
 def test_what_cannot_be_compared_is_refused(change, reason: str) -> None:
     reference = ct_of(phantom_head((32, 36, 32), (6, 6, 6))[1])
     with pytest.raises(InputError, match=reason):
-        metrics.evaluate(change(reference), reference)
+        score_images(change(reference), reference)
 
 
 def test_an_empty_mask_is_refused() -> None:
     reference = ct_of(phantom_head((32, 36, 32), (6, 6, 6))[1])
     with pytest.raises(InputError, match="mask is empty"):
-        metrics.evaluate(reference, reference, reference > 5000)
+        score_images(reference, reference, reference > 5000)
+
+
+def test_padding_of_the_reference_is_air_for_every_caller() -> None:
+    """An offset of 20 HU, and a border of -3024 HU such as scanners write."""
+    ct = ct_of(phantom_head((32, 36, 32), (6, 6, 6))[1])
+    padded = sitk.GetArrayFromImage(ct) + 20
+    padded[:, :4, :] = -3024
+    reference = sitk.GetImageFromArray(padded)
+    reference.CopyInformation(ct)
+    scores = score_images(ct, reference)
+    assert scores["wide"]["mae_hu"] < 25
+    assert scores == compare(ct, reference).scores
+    row = as_row(scores)
+    assert row["mae_hu"] == row["mae_hu_tight"] and row["mae_hu_wide"] == scores["wide"]["mae_hu"]
+
+
+def test_every_metric_has_a_key_of_its_own_and_tables_use_its_digits() -> None:
+    assert len({metric.key for metric in metrics.METRICS}) == len(metrics.METRICS)
+    assert set(metrics.score(*by_hand())) == {metric.key for metric in metrics.metrics_of(3)}
+    rows = [{"case": "a", "mae_hu_tight": 12.345, "bone_dice": 0.98765, "wet_error_mm": None}]
+    table = metrics.markdown(rows, ("case", "mae_hu_tight", "bone_dice", "wet_error_mm"))
+    assert table.splitlines()[-1] == "| a | 12.3 | 0.988 | - |"
+
+
+def test_a_slice_has_the_metrics_of_two_dimensions() -> None:
+    ct, reference, mask = (array[15] for array in ct_pair())
+    scores = metrics.score(ct, reference, mask)
+    prepared = [np.where(mask, np.clip(array, -1024, 3000), -1024) + 1024 for array in (reference, ct)]
+    full = structural_similarity(*prepared, data_range=4024, full=True)[1]
+    inner = (slice(3, -3),) * 2
+    assert scores["ssim_2d_2023"] == pytest.approx(full[inner][mask[inner]].mean())
+    assert "ssim_2023" not in scores and "bone_surface95_mm" not in scores
+    whole = metrics.score(np.repeat(ct[None], 9, 0), np.repeat(reference[None], 9, 0), np.repeat(mask[None], 9, 0))
+    same = ("mae_hu", "me_hu", "psnr_db_2023", "bone_dice", "bone_precision", "bone_recall", "wet_error_mm")
+    assert [scores[key] for key in same] == pytest.approx([whole[key] for key in same], rel=1e-4)
+
+
+def test_bone_precision_and_recall_by_hand() -> None:
+    reference, ct = np.zeros((2, 10, 10, 10))
+    reference[:4], ct[2:8] = 1000, 1000
+    scores = metrics.score(ct, reference, np.ones(ct.shape, bool), keys=("bone_precision", "bone_recall"))
+    assert scores == {"bone_precision": pytest.approx(2 / 6), "bone_recall": pytest.approx(2 / 4)}
+
+
+def test_stopping_power_is_the_curve_of_schneider_1996() -> None:
+    hu = np.array([-1024, -1000, -500, 0, 41.46, 1000, 2000])
+    expected = [0.00106, 0.00106, 0.50053, 1, 1.04867, 1.529, 2.0301]
+    np.testing.assert_allclose(stopping_power(hu), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.8, 1.2, 3.0)])
+def test_water_equivalent_thickness_of_a_slab_by_hand(spacing: tuple[float, ...]) -> None:
+    """A disc of water, 100 mm wide, with 10 HU too much: every beam is wrong by its way times 0.01174 / 100."""
+    shape = (7, round(120 / spacing[1]), round(120 / spacing[0]))
+    y, x = ((np.arange(n) - (n - 1) / 2) * s for n, s in ((shape[1], spacing[1]), (shape[2], spacing[0])))
+    disc = np.broadcast_to(np.hypot(*np.meshgrid(y, x, indexing="ij")) < 50, shape)
+    reference = np.where(disc, 0.0, -1000.0)
+    errors = thickness_errors(reference + 10 * disc, reference, disc, spacing)
+    ways = errors / (10 * 0.001174)
+    # The mean way through a disc of diameter d is pi d / 4, the longest is d; ways under 20 mm do not count.
+    assert ways.max() == pytest.approx(100, rel=0.03) and ways.min() >= 19.9
+    assert ways.mean() == pytest.approx(np.pi * 100 / 4, rel=0.04)
+    assert thickness_errors(reference, reference, np.zeros(shape, bool), spacing).size == 0
+
+
+def test_vault_and_base_are_counted_from_the_vertex() -> None:
+    body = np.zeros((200, 4, 4), bool)
+    body[10:190, 1:3, 1:3] = True  # the vertex is slice 189
+    parts = masks.levels(body)
+    assert np.flatnonzero(parts["vault"].any(axis=(1, 2))).tolist() == list(range(110, 190))
+    assert np.flatnonzero(parts["base"].any(axis=(1, 2))).tolist() == list(range(40, 110))
+    assert list(masks.levels(body[60:])) == ["vault"], "a head that is cut at the skull base has no base"

@@ -7,7 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from phantom import LABELS, ct_of, phantom_head
-from training.pairs.sources import NAMES
+from training.heads.catalog import NAMES
 
 # The phantom's labels as the labels of the NMD atlases: 1 GM, 2 WM, 3 CSF, 4 bone, 5 soft tissue, 6 air.
 _TO_NMD = {"background": 6, "skin": 5, "fat": 5, "skull": 4, "csf": 3, "grey_matter": 1, "white_matter": 2, "sinus": 6}

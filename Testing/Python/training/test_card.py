@@ -8,12 +8,12 @@ import pytest
 
 from decnn.catalog import DEFAULT_MODEL, MODELS_FOLDER
 from decnn.errors import InputError
-from training.ablate import table as ablation_table
 from training.card import write_card
-from training.evaluate import table
+from training.experiments.ablate import table as ablation_table
+from training.experiments.evaluate_heads import table
+from training.experiments.sensitivity import table as sensitivity_table
 from training.fit import Settings
-from training.pairs import ct_heads
-from training.sensitivity import table as sensitivity_table
+from training.heads import ct_heads
 
 RESULTS = Path(__file__).resolve().parents[3] / "training/results"
 

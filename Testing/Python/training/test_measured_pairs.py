@@ -16,12 +16,12 @@ from decnn.options import Options
 from decnn.synthesis import synthesize
 from dicom_phantom import write_mr
 from phantom import ct_of, phantom_head
-from training import evaluate_pairs as module
 from training.__main__ import main
-from training.evaluate import COLUMNS
-from training.evaluate_pairs import evaluate_pairs, table
-from training.pairs.folder import LEAST_OVERLAP
-from training.pairs.measured import MeasuredPair, each_pair, read_pairs
+from training.experiments import evaluate_pairs as module
+from training.experiments.evaluate_heads import COLUMNS
+from training.experiments.evaluate_pairs import evaluate_pairs, table
+from training.measured_pairs.folder import LEAST_OVERLAP
+from training.measured_pairs.readers import MeasuredPair, each_pair, read_pairs
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from training import findings
-from training.acquisition import coil_sensitivity, echo, random_echo, thick_slices
-from training.anatomy import draw_hu, vary_skull
-from training.contrast import TYPICAL_CONTRAST, tissue_signal
-from training.fields import sample_labels
-from training.pairs import ct_heads, labelled_heads
-from training.pairs.head import Tissue, distance_inside
-from training.simulate import posed, simulate
-from training.warp import random_warp
+from training.experiments import check_rates as findings
+from training.heads import ct_heads, labelled_heads
+from training.heads.head import Tissue, distance_inside
+from training.simulation.acquisition import coil_sensitivity, echo, random_echo, thick_slices
+from training.simulation.anatomy import draw_hu, vary_skull
+from training.simulation.contrast import TYPICAL_CONTRAST, tissue_signal
+from training.simulation.fields import sample_labels
+from training.simulation.simulate import posed, simulate
+from training.simulation.warp import random_warp
 
 
 def test_labels_become_tissues_and_enclosed_air_a_cavity(labelled):

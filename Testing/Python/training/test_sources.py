@@ -10,11 +10,11 @@ import pytest
 import SimpleITK as sitk
 
 from decnn.errors import InputError, SetupError
-from training.convert import CONVERTERS, _member_of_ar, _nmd, convert, nifti, packed
-from training.fetch import fetch
-from training.pairs import source_files
-from training.pairs.source_files import SOURCES, check_sources, fault_of, files_of, read_sources
-from training.pairs.sources import NAMES, read_heads
+from training.heads import source_files
+from training.heads.catalog import NAMES, read_heads
+from training.heads.convert import CONVERTERS, _member_of_ar, _nmd, convert, nifti, packed
+from training.heads.fetch import fetch
+from training.heads.source_files import SOURCES, check_sources, fault_of, files_of, read_sources
 
 
 def sha256(content):
@@ -129,7 +129,7 @@ def test_each_failure_of_fetch_has_its_sentence(data, original, capsys, monkeypa
         fetch(data)
     assert "could not be downloaded" in capsys.readouterr().out
     original[0].write_bytes(good)
-    monkeypatch.setattr("training.fetch.os.replace", _no_space)
+    monkeypatch.setattr("training.heads.fetch.os.replace", _no_space)
     with pytest.raises(SetupError, match="cannot be written"):
         fetch(data)
     assert list((data / "head").iterdir()) == []

@@ -18,21 +18,20 @@ from decnn.errors import InputError, SetupError
 from decnn.model import load_model
 from decnn.network import DECNN
 from decnn.views import view_input
-from training import ablate as ablation
 from training import fit as fitting
-from training import sensitivity
-from training.anatomy import VAULT_MM, draw_hu
 from training.bank import Entry, make_bank, open_pairs
-from training.cross_validate import cross_validate
-from training.curve import draw_curve
-from training.evaluate import COLUMNS, evaluate, score_case, table
+from training.experiments import ablate as ablation
+from training.experiments import sensitivity
+from training.experiments.cross_validate import cross_validate
+from training.experiments.evaluate_heads import COLUMNS, evaluate, score_case, table
+from training.experiments.lattice import fused, predict
 from training.export import describe, export
 from training.fit import Settings, averaged_network, fit
-from training.lattice import fused, predict
-from training.pairs.head import Tissue
-from training.pairs.sources import read_heads
+from training.heads.catalog import read_heads
+from training.heads.head import Tissue
 from training.patches import PatchForm, batch
-from training.preview import draw_preview
+from training.pictures import draw_curve, draw_preview
+from training.simulation.anatomy import VAULT_MM, draw_hu
 
 TINY = Settings(
     features=4, blocks=2, pyramid=(6, 8), neighbours=3, patch=32, batch=2, steps=4, warm_up=2, pairs=1,

@@ -1,0 +1,1 @@
+"""MR and CT of one person: one file per kind of source."""

@@ -1,0 +1,42 @@
+"""Where a figure comes from: what is stored beside it in every JSON file."""
+
+import hashlib
+import subprocess
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+def made_by(arguments: Sequence[str], data: Iterable[Path] = ()) -> dict[str, str]:
+    """Command, commit, data and date of a result.
+
+    Folders are named by their last part: where they lie on a machine is no part of a figure.
+
+    Args:
+        arguments: of ``python -m training``.
+        data: files that the figures were measured on.
+    """
+    command = " ".join(["python -m training", *(Path(a).name if a.startswith("/") else a for a in arguments)])
+    facts = {"command": command, "commit": _commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d")}
+    files = sorted(set(data))
+    if files:
+        digest = hashlib.sha256()
+        for path in files:
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+        facts["data"] = f"{len(files)} files, SHA-256 {digest.hexdigest()}"
+    return facts
+
+
+def _commit() -> str:
+    """The commit of this checkout, with a mark if files of it are changed; "unknown" outside of a clone."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=_ROOT, capture_output=True, text=True, timeout=20, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return found.stdout.strip()
