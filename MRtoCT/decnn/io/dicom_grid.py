@@ -33,9 +33,8 @@ class Grid:
 def check_alike(frames: Sequence[Frame]) -> None:
     """Raises InputError if the images differ in size, spacing or direction, or several lie at one place."""
     first = frames[0]
-    values: Sequence[tuple[float, float]]
     for keyword, values in (
-        ("size", [(frame.columns, frame.rows) for frame in frames]),
+        ("size", [(float(frame.columns), float(frame.rows)) for frame in frames]),
         ("PixelSpacing", [frame.spacing for frame in frames]),
     ):
         usual = max(set(values), key=values.count)
