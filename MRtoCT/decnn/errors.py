@@ -1,15 +1,29 @@
-"""Errors, by who can mend them, and findings on an input. Each is one sentence for the user, with what to do."""
+"""Errors, by who can mend them, and findings on an input. Each is one sentence for the user, with what to do.
 
+Every error and every finding has a stable code. ``decnn.codes`` lists them all.
+"""
+
+import errno
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 
 class DecnnError(Exception):
-    """An error with a message for the user, an exit code for the command line and a code for programs."""
+    """An error with a message for the user, an exit code for the command line and a code for programs.
+
+    Args:
+        message: one sentence: what is wrong, and what to do.
+        code: see ``decnn.codes``; if not given, that of the class.
+    """
 
     exit_code = 1
     code = "internal"
+
+    def __init__(self, message: str = "", *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
 
 
 class InputError(DecnnError):
@@ -45,19 +59,62 @@ class Finding:
         return asdict(self)
 
 
+def error(code: str, message: str) -> Finding:
+    """A finding that blocks."""
+    return Finding("error", code, message)
+
+
+def warning(code: str, message: str) -> Finding:
+    """A finding that does not block."""
+    return Finding("warning", code, message)
+
+
+def blocks(findings: Iterable[Finding]) -> bool:
+    """Whether one of the findings is an error."""
+    return any(finding.severity == "error" for finding in findings)
+
+
 def raise_errors(findings: Iterable[Finding]) -> None:
-    """Raises InputError with the message of the first finding that blocks, if there is one."""
+    """Raises InputError with the code and message of the first finding that blocks, if there is one."""
     for finding in findings:
         if finding.severity == "error":
-            raise InputError(finding.message)
+            raise InputError(finding.message, code=finding.code)
 
 
 def explain(error: BaseException) -> DecnnError:
     """The error that the user is told of: ``error`` itself if it is made for that, else a sentence about it."""
     if isinstance(error, DecnnError):
         return error
-    if isinstance(error, MemoryError):
-        return SetupError("The memory of this machine does not suffice: close other programs, or crop the image.")
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        return SetupError(
+            "The memory of this machine does not suffice: close other programs, or crop the image.", code="memory"
+        )
+    if isinstance(error, OSError):
+        return _of_system(error)
     return DecnnError(
         f"A defect of decnn ({type(error).__name__}: {error}): run again with --debug, and report what it prints."
     )
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space, or write elsewhere",
+    errno.EDQUOT: "free some space, or write elsewhere",
+    errno.EFBIG: "write elsewhere, as this disk or account allows no file so large",
+    errno.EACCES: "choose files and folders that you may read and write",
+    errno.EPERM: "choose files and folders that you may read and write",
+    errno.EROFS: "write elsewhere, as this disk is read-only",
+    errno.ENOENT: "it was there a moment ago, so start again once it is back",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "close other programs",
+    errno.ENFILE: "close other programs",
+}
+
+
+def _of_system(error: OSError) -> DecnnError:
+    """A sentence about an error of the file system."""
+    where = f"{error.filename}: " if error.filename else ""
+    why = error.strerror or str(error) or type(error).__name__
+    remedy = _REMEDIES.get(error.errno or 0, "check the disk and the network, and try again")
+    if error.errno == errno.ENAMETOOLONG:
+        return InputError(f"{where}{why}: {remedy}.", code="bad-path")
+    return SetupError(f"{where}{why}: {remedy}.", code="file-system")

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from decnn.checks.image import check_head, check_image
 from decnn.checks.measures import HeadMeasures, measure_head
-from decnn.errors import Finding, InputError
+from decnn.errors import Finding, InputError, blocks, error, warning
 from decnn.grid import to_canonical
 from decnn.intensity import from_zero, head_mask
 from decnn.steps import Report, silent
@@ -30,15 +30,18 @@ def examine(image: sitk.Image, report: Report = silent) -> list[Finding]:
     """All that there is to say against an MR before its synthetic CT is made; ``report``: (fraction 0..1, stage)."""
     report(0.1, "Checking the MR")
     findings = check_image(image)
-    if any(finding.severity == "error" for finding in findings):
-        return findings
+    return findings if blocks(findings) else findings + check_anatomy(image, report)
+
+
+def check_anatomy(image: sitk.Image, report: Callable[[float, str], None]) -> list[Finding]:
+    """What speaks against the head in an MR that ``check_image`` has passed; ``report`` as in ``examine``."""
     report(0.2, "Resampling to 1 mm")
     canonical = to_canonical(from_zero(image))
     report(0.3, "Finding the head")
     try:
-        return findings + find_head(image, canonical)[1]
-    except InputError as error:
-        return [*findings, Finding("error", "no-head", str(error))]
+        return find_head(image, canonical)[1]
+    except InputError as failure:
+        return [error("no-head", str(failure))]
 
 
 def find_head(image: sitk.Image, canonical: sitk.Image) -> tuple[sitk.Image, list[Finding]]:
@@ -55,8 +58,7 @@ def judge(measures: HeadMeasures) -> list[Finding]:
     """What the measures of a head mean."""
     if _is_brain_only(measures):
         return [
-            Finding(
-                "error",
+            error(
                 "skull-stripped",
                 f"The object in the image has {measures.litres:.1f} litres, no skull under its surface and nothing "
                 "around it, so it is a brain without its head: give the T1-weighted MR as it was before skull "
@@ -67,7 +69,7 @@ def judge(measures: HeadMeasures) -> list[Finding]:
     sides = [name for name, area in measures.cut_cm2.items() if area > CUT_CM2 and name != "bottom"]
     if sides:
         findings.append(
-            _warning(
+            warning(
                 "cut",
                 f"The head reaches the edge of the image ({_sides(sides)}), so a part of it is cut off: the CT lacks "
                 "that part, and is less certain near the cut.",
@@ -76,7 +78,7 @@ def judge(measures: HeadMeasures) -> list[Finding]:
     if measures.depth_contrast is not None and measures.bright_tail is not None:
         if measures.depth_contrast < LEAST_DEPTH_CONTRAST or measures.bright_tail > MOST_BRIGHT_TAIL:
             findings.append(
-                _warning(
+                warning(
                     "contrast",
                     "The brain does not have the contrast of a T1 (white matter brighter than grey, fluid dark), so "
                     "this may be a T2, FLAIR or proton density image: the model knows T1 only, and its CT of anything "
@@ -85,7 +87,7 @@ def judge(measures: HeadMeasures) -> list[Finding]:
             )
     if measures.scalp is not None and measures.scalp < LEAST_SCALP:
         findings.append(
-            _warning(
+            warning(
                 "fat-suppressed",
                 "The layer under the skin is dark, so fat is probably suppressed: marrow then looks like compact bone, "
                 "and the HU of bone are less certain.",
@@ -93,7 +95,7 @@ def judge(measures: HeadMeasures) -> list[Finding]:
         )
     if measures.bias is not None and measures.bias > MOST_BIAS:
         findings.append(
-            _warning(
+            warning(
                 "bias-field",
                 f"The same tissue is {measures.bias:.1f} times as bright in one part of the brain as in another, so "
                 "the coil's sensitivity was not corrected: correct it first (module N4ITK MRI Bias correction), or "
@@ -102,7 +104,7 @@ def judge(measures: HeadMeasures) -> list[Finding]:
         )
     if measures.void_mm is not None and measures.void_mm > VOID_MM:
         findings.append(
-            _warning(
+            warning(
                 "void",
                 f"There is a hole of {2 * measures.void_mm:.0f} mm without signal inside the skull, as metal makes "
                 "it: what is there cannot be seen in the MR, and the CT shows neither metal nor its surroundings "
@@ -111,7 +113,7 @@ def judge(measures: HeadMeasures) -> list[Finding]:
         )
     if measures.face_mm is not None and measures.face_mm < LEAST_FACE_MM and "front" not in sides:
         findings.append(
-            _warning(
+            warning(
                 "defaced",
                 f"The face lies {-measures.face_mm:.0f} mm behind the forehead, so it was probably removed to make the "
                 "MR anonymous: the CT has no face either, and is less certain near the cut; give the MR as it was.",
@@ -119,7 +121,7 @@ def judge(measures: HeadMeasures) -> list[Finding]:
         )
     if measures.tilt_degrees > TILT_DEGREES and measures.symmetry > LEAST_SYMMETRY:
         findings.append(
-            _warning(
+            warning(
                 "tilted",
                 f"The head is turned or leans by about {measures.tilt_degrees:.0f} degrees, more than the heads that "
                 "the model has learned from: check the orientation in the file, and expect a less certain CT.",
@@ -140,7 +142,3 @@ def _is_brain_only(measures: HeadMeasures) -> bool:
 def _sides(names: list[str]) -> str:
     places = {"left": "on the left", "right": "on the right", "front": "in front", "back": "at the back"}
     return ", ".join(places.get(name, f"at the {name}") for name in names)
-
-
-def _warning(code: str, message: str) -> Finding:
-    return Finding("warning", code, message)

@@ -9,13 +9,17 @@ from collections.abc import Iterable
 import numpy as np
 import SimpleITK as sitk
 
-from decnn.errors import Finding
+from decnn.errors import Finding, blocks, error, warning
+from decnn.io.header import Header, header_of
 
 FEWEST_SLICES = 16
 SPACING_LIMITS_MM = (0.1, 10.0)
 EXTENT_LIMITS_MM = (64.0, 600.0)
 THICK_SLICE_MM = 3.0
 SMALL_EXTENT_MM = 120.0
+MOST_VOXELS = 400_000_000
+# Axes at right angles have 1.
+LEAST_DETERMINANT = 0.5
 
 # Share of the variance that is left after a mean over 3 x 3 x 3 voxels: white noise keeps 1/27, a head nearly all.
 LEAST_COHERENCE = 0.3
@@ -34,39 +38,48 @@ def check_image(image: sitk.Image) -> list[Finding]:
 
     If the header has errors the voxels are not looked at: their meaning is unknown.
     """
-    findings = check_header(image)
-    if not any(finding.severity == "error" for finding in findings):
+    findings = check_header(header_of(image))
+    if not blocks(findings):
         findings += check_voxels(image)
     return findings
 
 
-def check_header(image: sitk.Image) -> list[Finding]:
-    """Dimension, pixel type, slices, spacing and extent."""
-    if image.GetDimension() != 3:
+def check_header(header: Header) -> list[Finding]:
+    """Dimension, pixel type, number of voxels, slices, spacing, extent and direction."""
+    if header.dimension != 3:
         return [
-            _error(
+            error(
                 "not-3d",
-                f"The image has {image.GetDimension()} dimensions and a head needs three: "
+                f"The image has {header.dimension} dimensions and a head needs three: "
                 + (
                     "give the whole volume, not one slice."
-                    if image.GetDimension() < 3
+                    if header.dimension < 3
                     else "give one volume of the series, saved as a file of its own."
                 ),
             )
         ]
-    if image.GetNumberOfComponentsPerPixel() != 1 or "complex" in image.GetPixelIDTypeAsString():
+    if header.channels != 1 or "complex" in header.pixel_type or "vector" in header.pixel_type:
         return [
-            _error(
+            error(
                 "not-scalar",
-                f"Each voxel holds {image.GetPixelIDTypeAsString()} and not one number: give the magnitude image of a "
+                f"Each voxel holds {header.pixel_type} and not one number: give the magnitude image of a "
                 "T1-weighted MR (no colour, vector or complex image).",
             )
         ]
-    size, spacing = image.GetSize(), image.GetSpacing()
+    axes = np.array(header.direction).reshape(3, 3)
+    if not np.isfinite(axes).all() or abs(np.linalg.det(axes)) < LEAST_DETERMINANT:
+        return [
+            error(
+                "direction",
+                "The axes in the header do not span space, so the head has no shape: correct the direction in the "
+                "file, or export it again.",
+            )
+        ]
+    size, spacing = header.size, header.spacing
     findings = []
     if min(size) < FEWEST_SLICES:
         findings.append(
-            _error(
+            error(
                 "few-slices",
                 f"The image has only {min(size)} slice{'s' if min(size) > 1 else ''} ({_times(size)} voxels) and at "
                 f"least {FEWEST_SLICES} are needed: give a volume of the whole head (for DICOM, the folder).",
@@ -76,7 +89,7 @@ def check_header(image: sitk.Image) -> list[Finding]:
     extent = [n * s for n, s in zip(size, spacing, strict=True)]
     if not SPACING_LIMITS_MM[0] <= min(spacing) <= max(spacing) <= SPACING_LIMITS_MM[1]:
         findings.append(
-            _error(
+            error(
                 "spacing",
                 f"The voxels are said to measure {_times(spacing)} mm, which no MR of a head has: "
                 "correct the spacing in the file (it must be in mm).",
@@ -84,16 +97,33 @@ def check_header(image: sitk.Image) -> list[Finding]:
         )
     elif not EXTENT_LIMITS_MM[0] <= min(extent) <= max(extent) <= EXTENT_LIMITS_MM[1]:
         findings.append(
-            _error(
+            error(
                 "extent",
                 f"The field of view is {_times(extent)} mm, which is no head: give a volume of the whole head, "
                 "and check that its spacing is in mm.",
             )
         )
+    elif header.voxels > MOST_VOXELS:
+        findings.append(
+            error(
+                "too-large",
+                f"The image has {header.voxels / 1e6:.0f} million voxels, more than any MR of a head: crop or resample "
+                "it.",
+            )
+        )
     else:
+        if not header.oriented:
+            findings.append(
+                warning(
+                    "orientation-unknown",
+                    "The file does not say which way the head lies (for NIfTI: qform and sform are 0), so it was taken "
+                    "to lie along the axes of the image: check in Slicer that left is left, as no check can tell left "
+                    "from right by the anatomy.",
+                )
+            )
         if max(spacing) > THICK_SLICE_MM:
             findings.append(
-                _warning(
+                warning(
                     "thick-slices",
                     f"The slices are {max(spacing):.1f} mm thick, so thin bone is blurred and its HU come out too "
                     f"low: prefer slices of {THICK_SLICE_MM:.0f} mm or less.",
@@ -101,7 +131,7 @@ def check_header(image: sitk.Image) -> list[Finding]:
             )
         if min(extent) < SMALL_EXTENT_MM:
             findings.append(
-                _warning(
+                warning(
                     "field-of-view",
                     f"The field of view is only {min(extent):.0f} mm in one direction: the head is cut, and the CT is "
                     "less certain near the cut, where the network does not see the neighbourhood.",
@@ -115,16 +145,16 @@ def check_voxels(image: sitk.Image) -> list[Finding]:
     array = sitk.GetArrayViewFromImage(image)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         return [
-            _error(
+            error(
                 "not-finite",
                 "The image holds NaN or infinite values, which cannot be interpolated: replace them (usually by 0).",
             )
         ]
     if array.min() == array.max():
-        return [_error("constant", f"Every voxel of the image is {array.max():g}: give an MR with a head in it.")]
+        return [error("constant", f"Every voxel of the image is {array.max():g}: give an MR with a head in it.")]
     if _looks_like_ct(array):
         return [
-            _error(
+            error(
                 "looks-like-ct",
                 "The image has the histogram of a CT (much air near -1000 HU, soft tissue within a narrow peak): "
                 "give the T1-weighted MR.",
@@ -132,7 +162,7 @@ def check_voxels(image: sitk.Image) -> list[Finding]:
         ]
     if _coherence(array) < LEAST_COHERENCE:
         return [
-            _error(
+            error(
                 "noise",
                 "Neighbouring voxels have nothing to do with each other, so the image is noise without a head: "
                 "give a T1-weighted MR of the head.",
@@ -150,7 +180,7 @@ def check_head(mr: np.ndarray, mask: np.ndarray) -> list[Finding]:
     litres = float(inside.sum()) / 1e6
     if not HEAD_LITRES[0] <= litres <= HEAD_LITRES[1]:
         return [
-            _error(
+            error(
                 "no-head",
                 f"The object found has {litres:.1f} litres, which is no head: give a T1-weighted MR of the head.",
             )
@@ -163,7 +193,7 @@ def check_head(mr: np.ndarray, mask: np.ndarray) -> list[Finding]:
     air = float(np.median(measured)) if measured.size else 0.0
     if min(border) > MOST_BORDER_INSIDE or tissue < LEAST_CONTRAST * air:
         return [
-            _error(
+            error(
                 "no-head",
                 "Nothing in the image stands out against the air like a head does: give a T1-weighted MR of the head.",
             )
@@ -208,11 +238,3 @@ def _sample(array: np.ndarray) -> np.ndarray:
 
 def _times(numbers: Iterable[float]) -> str:
     return " x ".join(f"{number:.4g}" for number in numbers)
-
-
-def _error(code: str, message: str) -> Finding:
-    return Finding("error", code, message)
-
-
-def _warning(code: str, message: str) -> Finding:
-    return Finding("warning", code, message)

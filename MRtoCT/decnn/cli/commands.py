@@ -107,7 +107,8 @@ def export_dicom(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) 
     stop.listen()
     reporter.progress(0.0, "Starting")
     from decnn.io.dicom_ct import check_output_folder, export_series
-    from decnn.io.dicom_mr import import_pydicom, listed_files, read_source
+    from decnn.io.dicom_mr import listed_files, read_source
+    from decnn.io.dicom_read import import_pydicom
     from decnn.io.images import read_image
     from decnn.io.provenance import maker_of
 

@@ -83,10 +83,12 @@ class TextReporter:
         self._fraction = 0.0
         self._stage = ""
         self._bar_shown = False
+        self._told: set[str] = set()
         self._number, self._count = 0, 1
 
     def enter(self, source: str, number: int, count: int) -> None:
         self._number, self._count = number, count
+        self._told.clear()
         self._line(f"Input {number + 1} of {count}: {source}")
 
     def progress(self, fraction: float, stage: str) -> None:
@@ -102,7 +104,7 @@ class TextReporter:
         self._stream.flush()
 
     def finding(self, finding: Finding) -> None:
-        self._line(f"{finding.severity.capitalize()}: {finding.message}")
+        self._tell(finding.severity, finding.code, finding.message)
 
     def result(self, facts: dict[str, Any], text: str) -> None:
         self._end_bar()
@@ -113,7 +115,14 @@ class TextReporter:
         self.result(facts, text)
 
     def error(self, code: str, exit_code: int, message: str) -> None:
-        self._line(f"Error: {message}")
+        self._tell("error", code, message)
+
+    def _tell(self, severity: str, code: str, message: str) -> None:
+        """A finding that blocks is raised as an error as well: it is printed once."""
+        line = f"{severity.capitalize()} [{code}]: {message}"
+        if line not in self._told:
+            self._told.add(line)
+            self._line(line)
 
     def _line(self, text: str) -> None:
         self._end_bar()

@@ -19,7 +19,8 @@ from decnn import NOTICE, __version__
 from decnn.errors import Finding, InputError, SetupError
 from decnn.grid import SPACING_MM, canonical_grid
 from decnn.hu import AIR_HU, WINDOWS
-from decnn.io.dicom_mr import Source, import_pydicom
+from decnn.io.dicom_mr import Source
+from decnn.io.dicom_read import import_pydicom
 from decnn.io.images import read_image, same_grid, umask
 from decnn.io.provenance import Maker
 from decnn.steps import Report, silent

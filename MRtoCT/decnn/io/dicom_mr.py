@@ -2,18 +2,14 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
-from decnn.errors import InputError, SetupError
-from decnn.io.images import read_image, read_series, sorted_series
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
+from decnn.errors import Finding, InputError
+from decnn.io.dicom_read import ANY, Choice, read_files, read_folder
+from decnn.io.header import Header
 
 # All that a CT series takes over from its MR series, if it is there; apart from these, the identifiers of the study,
 # the frame of reference and the source images. Nothing of how the MR was acquired is among them.
@@ -43,15 +39,14 @@ COPIED_TAGS = (
     "PositionReferenceIndicator",
 )
 
-# A frame may be off its place in the image by as much.
-_SAME_PLACE_MM = 0.1
-
 
 @dataclass(frozen=True)
 class Source:
     """A DICOM MR series. The default is none at all: a CT that has no DICOM source."""
 
     grid: sitk.Image | None = None
+    findings: list[Finding] = field(default_factory=list)
+    series_uid: str = ""
     study_uid: str = ""
     frame_of_reference_uid: str = ""
     series_number: int = 0
@@ -59,17 +54,6 @@ class Source:
     """Values of those COPIED_TAGS that the series has."""
     images: list[tuple[str, str]] = field(default_factory=list)
     """SOP class and SOP instance UID of each file."""
-
-
-def import_pydicom() -> ModuleType:
-    """The pydicom module (2.4 or later); SetupError with the way to get it if it is missing."""
-    try:
-        import pydicom
-    except ImportError as error:
-        raise SetupError(
-            f"pydicom cannot be loaded ({error}): 3D Slicer brings it along, elsewhere run 'pip install pydicom'."
-        ) from error
-    return pydicom
 
 
 def listed_files(path: str | Path) -> list[str]:
@@ -86,59 +70,60 @@ def listed_files(path: str | Path) -> list[str]:
     return names
 
 
-def read_source(series: str | Path | Sequence[str]) -> Source:
+def read_source(series: str | Path | Sequence[str], choice: Choice = ANY) -> Source:
     """Reads an MR series: the one in a folder, or the one that these files are, in any order.
 
     Raises:
-        InputError: not one MR series, or its files are of different studies or frames of reference.
+        InputError: not one MR series (``decnn.io.dicom_read``), or its files are of different studies, patients or
+            frames of reference.
         SetupError: pydicom is missing.
     """
-    pydicom = import_pydicom()
+    choice = replace(choice, modality="MR")
     if isinstance(series, str | Path):
-        folder = str(series)
-        if not os.path.isdir(folder):
-            raise InputError(f"There is no folder {folder}: give the folder with the files of the MR series.")
-        grid = read_image(folder)
-        names = list(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder))
+        where = f"the folder {series}"
+        if not os.path.isdir(series):
+            raise InputError(f"There is no folder {series}: give the folder with the files of the MR series.")
+        read = read_folder(Path(series), _accept, choice)
     else:
-        folder = os.path.dirname(series[0])
-        names = sorted_series(series)
-        grid = read_series(names)
-    headers: list[Dataset] = [pydicom.dcmread(name, stop_before_pixels=True) for name in names]
+        where = f"the files in {os.path.dirname(series[0])}"
+        read = read_files(series, _accept, choice)
+    headers = read.headers
     first = headers[0]
     if (modality := str(first.get("Modality", ""))) != "MR":
         raise InputError(
-            f"The series in {folder} has the modality {modality or '(none)'}: give the MR series the CT was made from."
+            f"The series in {where} has the modality {modality or '(none)'}: give the MR series the CT was made from.",
+            code="dicom-modality",
         )
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID"):
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PatientName"):
         if len({str(header.get(keyword, "")) for header in headers}) > 1:
             raise InputError(
-                f"The files in {folder} differ in their {keyword}, so they are not one series: export it again."
+                f"The files in {where} differ in their {keyword}, so they are not one series: export it again.",
+                code="dicom-differs",
             )
     if not first.get("StudyInstanceUID") or not all(header.get("SOPInstanceUID") for header in headers):
         raise InputError(
-            f"Files in {folder} lack the UID of their study or of themselves, so no CT can refer to them: export the "
-            "series again, or leave --reference out."
+            f"Files in {where} lack the UID of their study or of themselves, so no CT can refer to them: export the "
+            "series again, or leave --reference out.",
+            code="dicom-identifiers",
         )
-    _check_frames(first, grid)
     return Source(
-        grid=grid,
+        grid=read.image,
+        findings=read.findings,
+        series_uid=read.uid,
         study_uid=str(first.StudyInstanceUID),
         frame_of_reference_uid=str(first.get("FrameOfReferenceUID") or ""),
-        series_number=int(first.get("SeriesNumber") or 0),
+        series_number=_number(first.get("SeriesNumber")),
         copied={keyword: first.get(keyword) for keyword in COPIED_TAGS if keyword in first},
         images=[(str(header.SOPClassUID), str(header.SOPInstanceUID)) for header in headers],
     )
 
 
-def _check_frames(header: "Dataset", grid: sitk.Image) -> None:
-    """Raises InputError if the frames of a multi-frame file do not lie where the image that was read of it has them."""
-    for index, frame in enumerate(header.get("PerFrameFunctionalGroupsSequence") or []):
-        plane = frame.get("PlanePositionSequence")
-        written = [float(x) for x in plane[0].ImagePositionPatient] if plane else []
-        expected = grid.TransformIndexToPhysicalPoint((0, 0, index)) if index < grid.GetDepth() else ()
-        if len(written) != 3 or any(abs(a - b) > _SAME_PLACE_MM for a, b in zip(written, expected, strict=False)):
-            raise InputError(
-                "The frames of the multi-frame MR are unevenly spaced or in no order, so their place cannot be relied "
-                "on: convert the series to one file a slice, or leave --reference out."
-            )
+def _accept(header: Header) -> None:
+    """Any grid will do: the CT has been made."""
+
+
+def _number(value: object) -> int:
+    try:
+        return int(str(value or 0))
+    except ValueError:
+        return 0

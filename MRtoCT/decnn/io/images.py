@@ -4,38 +4,107 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from decnn.errors import InputError, SetupError
+from decnn.errors import Finding, InputError, SetupError
+from decnn.io.dicom_read import ANY, Choice, Series, is_dicom, read_files, read_folder
+from decnn.io.header import Header, read_header
+from decnn.io.integrity import check_bytes, check_size
+from decnn.io.layout import read_layout
+from decnn.io.nifti import readable
 
 # Formats that keep the geometry of a volume, in one file (a header apart from its data could not be replaced at once).
 WRITTEN_FORMATS = (".nrrd", ".nii", ".nii.gz", ".mha")
-# Slices may be off their even spacing by this share of it before they count as uneven.
-_UNEVEN = 0.05
-_POSITION, _ORIENTATION = "0020|0032", "0020|0037"
+MOST_VOXELS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An image as it was read, and what there is to say of the reading."""
+
+    image: sitk.Image
+    findings: list[Finding] = field(default_factory=list)
+    oriented: bool = True
+    """Whether the file says where the patient's left, back and head are."""
+    series_uid: str = ""
+    """DICOM: SeriesInstanceUID."""
 
 
 def read_image(path: str | Path) -> sitk.Image:
     """The image in a file, or the DICOM series in a folder, of whatever dimension and pixel type it is.
 
     Raises:
-        InputError: no such path, not an image, no or several series in the folder, uneven or missing slices.
+        InputError: see ``read``.
+    """
+    return read(path).image
+
+
+def read(path: str | Path, judge: Callable[[Header], None] = lambda header: None, choice: Choice = ANY) -> Reading:
+    """Reads an image whose header is judged first, and whose bytes are those that the header claims.
+
+    Args:
+        path: NRRD, NIfTI or MetaImage, a DICOM file, or a folder with one DICOM series.
+        judge: is given the header before any voxel is loaded, and may raise InputError.
+        choice: which of several DICOM series and echoes.
+
+    Raises:
+        InputError: no such path, another format, damaged, too large, not what ``judge`` allows; DICOM: see
+            ``decnn.io.dicom_read``.
     """
     path = Path(path)
+    _check_name(path)
     if path.is_dir():
-        return _read_dicom_folder(path)
+        return _from_series(read_folder(path, judge, choice))
     if not path.is_file():
-        raise InputError(f"There is no file {path}: check the path of the input.")
+        raise InputError(f"There is no file {path}: check the path of the input.", code="bad-path")
+    if is_dicom(path):
+        return _from_series(read_files([str(path)], judge, choice))
+    layout = read_layout(path)
+    if layout is None:
+        raise _no_image(path)
+    check_size(path, layout)
     try:
-        return _without_empty_dimensions(sitk.ReadImage(str(path)))
+        with readable(path, layout) as (name, findings):
+            header = replace(read_header(name), oriented=layout.oriented)
+            if header.voxels > MOST_VOXELS:
+                raise InputError(
+                    f"The image has {header.voxels / 1e6:.0f} million voxels, which is no image of a head: crop or "
+                    "resample it.",
+                    code="too-large",
+                )
+            judge(header)
+            check_bytes(path, layout)
+            return Reading(_without_empty_dimensions(sitk.ReadImage(name)), findings, layout.oriented)
     except RuntimeError as error:
+        raise _no_image(path) from error
+
+
+def _no_image(path: Path) -> InputError:
+    return InputError(
+        f"{path} cannot be read as an image: give NRRD, NIfTI, MHA, or a folder with one DICOM series; "
+        "if it is one of these, the file is damaged.",
+        code="unreadable",
+    )
+
+
+def _check_name(path: Path) -> None:
+    try:
+        os.fsencode(path).decode("utf-8")
+    except UnicodeError as error:
         raise InputError(
-            f"{path} cannot be read as an image: give NRRD, NIfTI, MHA, or a folder with one DICOM series; "
-            "if it is one of these, the file is damaged."
+            f"The name {str(path)!a} is no valid text (UTF-8), so ITK cannot open it: rename the file or folder.",
+            code="bad-path",
         ) from error
+    if "\0" in str(path):
+        raise InputError("The path holds a character that no path can have: check it.", code="bad-path")
+
+
+def _from_series(series: Series) -> Reading:
+    return Reading(series.image, series.findings, True, series.uid)
 
 
 def check_output(output: str | Path, source: str | Path) -> Path:
@@ -160,65 +229,3 @@ def _without_empty_dimensions(image: sitk.Image) -> sitk.Image:
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         return image[:, :, :, 0]
     return image
-
-
-def _read_dicom_folder(folder: Path) -> sitk.Image:
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if not series:
-        raise InputError(f"The folder {folder} holds no DICOM image: give the folder with the files of the T1 series.")
-    if len(series) > 1:
-        raise InputError(
-            f"The folder {folder} holds {len(series)} DICOM series: put the files of the T1 series into a folder "
-            "of its own, and give that."
-        )
-    return read_series(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
-
-
-def read_series(files: Sequence[str]) -> sitk.Image:
-    """The image in the files of one DICOM series, in the order along the slices' normal.
-
-    Raises:
-        InputError: damaged files, slices of different size, uneven or missing slices.
-    """
-    try:
-        _check_even_slices(files)
-        if len(files) == 1:
-            return _without_empty_dimensions(sitk.ReadImage(files[0]))
-        reader = sitk.ImageSeriesReader()
-        reader.SetFileNames(files)
-        return reader.Execute()
-    except RuntimeError as error:
-        raise InputError(
-            f"The DICOM series in {Path(files[0]).parent} cannot be read: files are damaged, or differ in size."
-        ) from error
-
-
-def sorted_series(files: Sequence[str]) -> list[str]:
-    """The files of one DICOM series in the order along the slices' normal; InputError if one is no DICOM image."""
-    try:
-        return sorted(files, key=lambda name: _along_normal(name) or 0.0) if len(files) > 1 else list(files)
-    except RuntimeError as error:
-        raise InputError("A file of the DICOM series is damaged: export or import the series again.") from error
-
-
-def _along_normal(name: str) -> float | None:
-    """Where the slice in a DICOM file lies along its normal, in mm; None if the file does not say."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(name)
-    reader.ReadImageInformation()
-    if not (reader.HasMetaDataKey(_POSITION) and reader.HasMetaDataKey(_ORIENTATION)):
-        return None
-    position = np.array([float(number) for number in reader.GetMetaData(_POSITION).split("\\")])
-    row, column = np.array([float(n) for n in reader.GetMetaData(_ORIENTATION).split("\\")]).reshape(2, 3)
-    return float(position @ np.cross(row, column))
-
-
-def _check_even_slices(files: Sequence[str]) -> None:
-    """Raises InputError if the slices, in their order along the normal, are not evenly spaced."""
-    positions = [place for place in map(_along_normal, files) if place is not None]
-    steps = np.abs(np.diff(positions))
-    if steps.size and np.ptp(steps) > _UNEVEN * max(float(np.median(steps)), 1e-6):
-        raise InputError(
-            f"The {len(files)} slices of the series are unevenly spaced ({steps.min():.2f} to {steps.max():.2f} mm "
-            "apart), so some are missing or doubled: export the whole series again."
-        )

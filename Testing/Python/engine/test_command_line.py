@@ -89,7 +89,7 @@ def test_a_dicom_folder_in_a_terminal_without_a_screen(
     done = engine("synthesize", tmp_path / "series", output, "--model", mirror_model, "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert f"Wrote {output}" in done.stdout and "mirror 0.0.1" in done.stdout
-    assert "Synthesizing sagittal view" in done.stderr and "Warning: The field of view" in done.stderr
+    assert "Synthesizing sagittal view" in done.stderr and "Warning [field-of-view]: The field of view" in done.stderr
     assert sitk.ReadImage(str(output)).GetSize() == slab.GetSize()
 
 
@@ -152,7 +152,8 @@ def bad_inputs(folder: Path) -> dict[str, tuple[Path, str]]:
 def assert_one_sentence(done: subprocess.CompletedProcess[str], exit_code: int, word: str, code: str) -> None:
     assert done.returncode == exit_code, done.stdout + done.stderr
     error = events(done.stdout)[-1]
-    assert (error["event"], error["code"], error["exit_code"]) == ("error", code, exit_code)
+    assert (error["event"], error["exit_code"]) == ("error", exit_code)
+    assert error["code"] == code or (code == "bad-input" and error["code"] not in ("internal", "setup"))
     assert word in error["message"] and ": " in error["message"] and "\n" not in error["message"]
     assert "Traceback" not in done.stderr
 
@@ -169,7 +170,8 @@ def test_each_bad_input_gets_one_sentence_and_code_2(engine: Engine, output: Pat
 def test_text_mode_says_it_on_stderr_and_debug_shows_where(engine: Engine, output: Path) -> None:
     done = engine("synthesize", "missing.nrrd", output)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == "Error: There is no file missing.nrrd: check the path of the input."
+    sentence = "There is no file missing.nrrd: check the path of the input."
+    assert done.stderr.splitlines()[-1] == f"Error [bad-path]: {sentence}"
     assert "Traceback" not in done.stderr
     assert "Traceback" in engine("synthesize", "missing.nrrd", output, "--debug").stderr
 

@@ -200,7 +200,7 @@ def test_the_command(engine: Engine, head, tmp_path) -> None:
     lines = events(engine("check", ct, "--progress", "json").stdout)
     assert [line["event"] for line in lines[-2:]] == ["finding", "error"] and lines[-1]["exit_code"] == 2
     text = engine("check", mr)
-    assert text.returncode == 0 and "Warning: The head reaches the edge" in text.stderr
+    assert text.returncode == 0 and "Warning [cut]: The head reaches the edge" in text.stderr
     assert engine("check", tmp_path / "no.nrrd", "--json").returncode == 2
 
 

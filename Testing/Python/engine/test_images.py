@@ -86,7 +86,7 @@ def test_several_series_in_a_folder_are_counted_and_refused(tmp_path: Path) -> N
     mr = phantom_head(size=(16, 16, 16), spacing=(12, 12, 12))[0]
     for number in range(3):
         write_dicom_series(mr, tmp_path, f"1.2.3.{number + 5}")
-    with pytest.raises(InputError, match="3 DICOM series: put the files"):
+    with pytest.raises(InputError, match="holds 3 DICOM series .*--series"):
         read_image(tmp_path)
 
 
@@ -112,7 +112,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mr.mha"
     sitk.WriteImage(phantom_head(size=(32, 32, 32), spacing=(6, 6, 6))[0], str(path))
     path.write_bytes(path.read_bytes()[:20_000])
-    with pytest.raises(InputError, match="cannot be read as an image"):
+    with pytest.raises(InputError, match="is damaged"):
         read_image(path)
 
 

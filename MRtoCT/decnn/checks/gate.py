@@ -1,0 +1,50 @@
+"""The one gate: an MR file or DICOM series is read and judged here, for every command alike."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from decnn.checks.head import check_anatomy
+from decnn.checks.image import check_header, check_voxels
+from decnn.errors import Finding, InputError, blocks, raise_errors
+from decnn.io.dicom_read import ANY, Choice
+from decnn.io.header import Header
+from decnn.io.images import Reading, read
+
+
+def read_mr(path: str | Path, choice: Choice = ANY) -> tuple[Reading | None, list[Finding]]:
+    """Reads an MR and judges its header, before any voxel is loaded, and its voxels.
+
+    Returns:
+        What was read, None if the header has errors; and all findings.
+
+    Raises:
+        InputError: it cannot be read at all, see ``decnn.io.images.read``.
+    """
+    findings: list[Finding] = []
+
+    def judge(header: Header) -> None:
+        findings.extend(check_header(header))
+        raise_errors(findings)
+
+    try:
+        reading = read(path, judge, replace(choice, modality="MR"))
+    except InputError:
+        if blocks(findings):
+            return None, findings
+        raise
+    return reading, [*reading.findings, *findings, *check_voxels(reading.image)]
+
+
+def examine_file(
+    path: str | Path, choice: Choice = ANY, report: Callable[[float, str], None] = lambda fraction, stage: None
+) -> list[Finding]:
+    """All that there is to say against an MR in a file before its synthetic CT is made.
+
+    report: called with (fraction 0..1, stage). Raises InputError as ``read_mr`` does.
+    """
+    report(0.05, "Reading the MR")
+    reading, findings = read_mr(path, choice)
+    if reading is None or blocks(findings):
+        return findings
+    return findings + check_anatomy(reading.image, report)
