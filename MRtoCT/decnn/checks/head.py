@@ -33,7 +33,7 @@ def examine(image: sitk.Image, report: Report = silent) -> list[Finding]:
     return findings if blocks(findings) else findings + check_anatomy(image, report)
 
 
-def check_anatomy(image: sitk.Image, report: Callable[[float, str], None]) -> list[Finding]:
+def check_anatomy(image: sitk.Image, report: Report) -> list[Finding]:
     """What speaks against the head in an MR that ``check_image`` has passed; ``report`` as in ``examine``."""
     report(0.2, "Resampling to 1 mm")
     canonical = to_canonical(from_zero(image))
