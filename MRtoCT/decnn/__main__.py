@@ -69,11 +69,16 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     progress = argparse.ArgumentParser(add_help=False)
     progress.add_argument("--progress", choices=["text", "json"], default="text", help="bar, or JSON lines on stdout")
+    choice = argparse.ArgumentParser(add_help=False)
+    choice.add_argument(
+        "--series", metavar="NUMBER", help="DICOM: the number or UID of the MR series, if there are several"
+    )
+    choice.add_argument("--echo", metavar="TIME", help="DICOM: the echo time in ms, if the series has several echoes")
     verbs = parser.add_subparsers(required=True, metavar="synthesize|check|export-dicom|evaluate|info")
 
     synthesize = verbs.add_parser(
         "synthesize",
-        parents=[common, progress],
+        parents=[common, progress, choice],
         help="make the synthetic CT of an MR, or of many",
         usage="%(prog)s INPUT OUTPUT [options]\n       %(prog)s INPUT [INPUT ...] --output-dir FOLDER [options]",
     )
@@ -101,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = verbs.add_parser(
         "check",
-        parents=[common, progress],
+        parents=[common, progress, choice],
         help="say what speaks against making a synthetic CT of an MR (a few seconds)",
     )
     check.add_argument("image", help="MR as NRRD, NIfTI, MHA, or a folder with one DICOM series")
@@ -109,7 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=commands.check)
 
     export = verbs.add_parser(
-        "export-dicom", parents=[common, progress], help="write a synthetic CT as a DICOM CT series, for research"
+        "export-dicom",
+        parents=[common, progress, choice],
+        help="write a synthetic CT as a DICOM CT series, for research",
     )
     export.add_argument("ct", help="synthetic CT in HU; the .nrrd or .mha of synthesize names its model, too")
     export.add_argument("output", help="folder for the series: a new one, or an empty one")

@@ -3,6 +3,7 @@
 import numpy as np
 import SimpleITK as sitk
 
+from decnn.background import without_padding
 from decnn.errors import InputError
 from decnn.morphology import dilate_by_two, erode, opening
 
@@ -16,7 +17,11 @@ _BRIGHTEST = 5.0
 
 
 def from_zero(image: sitk.Image) -> sitk.Image:
-    """Shifts images whose air is negative (z-scores) so that air is 0; small negatives (ringing) are left to clip."""
+    """Shifts images whose air is negative (z-scores) so that air is 0; small negatives (ringing) are clipped.
+
+    Padding (``decnn.background``) counts as air.
+    """
+    image = without_padding(image)
     array = sitk.GetArrayViewFromImage(image)
     low, high = (float(value) for value in np.percentile(array.reshape(-1)[::7], [0.5, 99.5]))
     image = sitk.Cast(image, sitk.sitkFloat32)

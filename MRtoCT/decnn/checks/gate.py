@@ -1,6 +1,5 @@
 """The one gate: an MR file or DICOM series is read and judged here, for every command alike."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +9,10 @@ from decnn.errors import Finding, InputError, blocks, raise_errors
 from decnn.io.dicom_read import ANY, Choice
 from decnn.io.header import Header
 from decnn.io.images import Reading, read
+from decnn.steps import Report, silent
 
 
-def read_mr(path: str | Path, choice: Choice = ANY) -> tuple[Reading | None, list[Finding]]:
+def read_mr(path: str | Path, choice: Choice | None = None) -> tuple[Reading | None, list[Finding]]:
     """Reads an MR and judges its header, before any voxel is loaded, and its voxels.
 
     Returns:
@@ -28,7 +28,7 @@ def read_mr(path: str | Path, choice: Choice = ANY) -> tuple[Reading | None, lis
         raise_errors(findings)
 
     try:
-        reading = read(path, judge, replace(choice, modality="MR"))
+        reading = read(path, judge, replace(choice or ANY, modality="MR"))
     except InputError:
         if blocks(findings):
             return None, findings
@@ -36,9 +36,7 @@ def read_mr(path: str | Path, choice: Choice = ANY) -> tuple[Reading | None, lis
     return reading, [*reading.findings, *findings, *check_voxels(reading.image)]
 
 
-def examine_file(
-    path: str | Path, choice: Choice = ANY, report: Callable[[float, str], None] = lambda fraction, stage: None
-) -> list[Finding]:
+def examine_file(path: str | Path, choice: Choice = ANY, report: Report = silent) -> list[Finding]:
     """All that there is to say against an MR in a file before its synthetic CT is made.
 
     report: called with (fraction 0..1, stage). Raises InputError as ``read_mr`` does.
@@ -48,3 +46,11 @@ def examine_file(
     if reading is None or blocks(findings):
         return findings
     return findings + check_anatomy(reading.image, report)
+
+
+def accepted_mr(path: str | Path, choice: Choice = ANY) -> Reading:
+    """An MR against which nothing speaks that blocks; InputError otherwise."""
+    reading, findings = read_mr(path, choice)
+    raise_errors(findings)
+    assert reading is not None  # it is where nothing blocks
+    return reading

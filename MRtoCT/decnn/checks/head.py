@@ -16,8 +16,24 @@ from decnn.steps import Report, silent
 
 # Area of the head on a face of the field of view, in cm^2; the face below is where the neck leaves it.
 CUT_CM2 = 4.0
-# A brain alone: no dark layer under the skin, hardly more than two litres, and exact zeros all around.
-BRAIN_LITRES, BRAIN_RING, BRAIN_BLACK = 2.3, 1.2, 0.9
+# The same, where it means that the background was taken for the head.
+FAILED_CM2 = 40.0
+# No dark layer under the surface: 1.04 at most in brains alone, 1.4 at least in measured and simulated heads.
+LEAST_RING, BRAIN_LITRES = 1.2, 2.3
+# Layers 6 to 14 mm deep over the brain: 0.64 at most in six T1s, 0.98 at least in five CTs in any window.
+LEAST_BRIGHT_SKULL = 0.85
+# Quartiles of the brain over its median: 0.24 at least in six T1s, 0.06 at most in CTs but for a window of the brain.
+LEAST_BRAIN_SPREAD = 0.12
+SECOND_LITRES = 0.5
+# Correlations: about the right plane of symmetry 0.16 more than about another, in six T1s.
+LEAST_SIDEWAYS = 0.05
+# As it should lie, by 0.1 more than turned in any way, in six T1s of which none was in the template.
+CLEARLY_TURNED, PROBABLY_TURNED = 0.08, 0.05
+NECK_CM2 = 100.0
+# 0.69 at least in six T1s of which none was in the template, 0.43 for two heads that touch.
+LEAST_LIKENESS = 0.55
+# The neck and the face leave the image below: over 141 cm^2 in six T1s, 67 at most in brains with 15 mm around them.
+LEAST_BELOW_CM2, STRIPPED_LITRES, STRIPPED_FACE_MM = 90.0, 3.6, 9.5
 LEAST_DEPTH_CONTRAST, MOST_BRIGHT_TAIL = 0.98, 1.75
 LEAST_SCALP = 0.6
 MOST_BIAS = 2.3
@@ -33,7 +49,7 @@ def examine(image: sitk.Image, report: Report = silent) -> list[Finding]:
     return findings if blocks(findings) else findings + check_anatomy(image, report)
 
 
-def check_anatomy(image: sitk.Image, report: Report) -> list[Finding]:
+def check_anatomy(image: sitk.Image, report: Report = silent) -> list[Finding]:
     """What speaks against the head in an MR that ``check_image`` has passed; ``report`` as in ``examine``."""
     report(0.2, "Resampling to 1 mm")
     canonical = to_canonical(from_zero(image))
@@ -56,15 +72,8 @@ def find_head(image: sitk.Image, canonical: sitk.Image) -> tuple[sitk.Image, lis
 
 def judge(measures: HeadMeasures) -> list[Finding]:
     """What the measures of a head mean."""
-    if _is_brain_only(measures):
-        return [
-            error(
-                "skull-stripped",
-                f"The object in the image has {measures.litres:.1f} litres, no skull under its surface and nothing "
-                "around it, so it is a brain without its head: give the T1-weighted MR as it was before skull "
-                "stripping, as the model needs skull and skin.",
-            )
-        ]
+    if blocking := _no_head(measures):
+        return [blocking]
     findings = []
     sides = [name for name, area in measures.cut_cm2.items() if area > CUT_CM2 and name != "bottom"]
     if sides:
@@ -119,6 +128,35 @@ def judge(measures: HeadMeasures) -> list[Finding]:
                 "MR anonymous: the CT has no face either, and is less certain near the cut; give the MR as it was.",
             )
         )
+    if measures.lies and measures.lies_by > PROBABLY_TURNED:
+        findings.append(
+            warning(
+                "head-orientation",
+                f"The head may lie {measures.lies}, other than the file says: look at the MR in Slicer, and correct "
+                "the orientation if that is so.",
+            )
+        )
+    if (
+        measures.cut_cm2["bottom"] < LEAST_BELOW_CM2
+        and measures.litres < STRIPPED_LITRES
+        and (measures.face_mm is None or measures.face_mm < STRIPPED_FACE_MM)
+    ):
+        findings.append(
+            warning(
+                "partly-stripped",
+                "The head ends above the lower edge of the image and shows no face, so skin, face or neck were "
+                "probably removed: give the MR as it was, as the model needs the whole head.",
+            )
+        )
+    neck = max(measures.cut_cm2, key=lambda side: measures.cut_cm2[side])
+    if neck != "bottom" and measures.cut_cm2[neck] > max(NECK_CM2, 2 * measures.cut_cm2["bottom"]):
+        findings.append(
+            warning(
+                "head-orientation",
+                f"The head leaves the image {_sides([neck])} and not at the bottom, where the neck is: look at the MR "
+                "in Slicer, and correct the orientation if the head does not stand upright.",
+            )
+        )
     if measures.tilt_degrees > TILT_DEGREES and measures.symmetry > LEAST_SYMMETRY:
         findings.append(
             warning(
@@ -130,13 +168,65 @@ def judge(measures: HeadMeasures) -> list[Finding]:
     return findings
 
 
-def _is_brain_only(measures: HeadMeasures) -> bool:
-    return (
-        measures.ring is not None
-        and measures.ring < BRAIN_RING
-        and measures.litres < BRAIN_LITRES
-        and measures.black_outside > BRAIN_BLACK
-    )
+def _no_head(measures: HeadMeasures) -> Finding | None:
+    """What blocks: an object that is no head in an MR, or a head that does not lie as the file says."""
+    if measures.skull is not None and measures.skull > LEAST_BRIGHT_SKULL:
+        if measures.brain_spread is not None and measures.brain_spread < LEAST_BRAIN_SPREAD:
+            return error(
+                "looks-like-ct",
+                "The brain has hardly any contrast and the skull is bright, so this is a CT, stored in other units: "
+                "give the T1-weighted MR.",
+            )
+    if measures.ring is not None and measures.ring < LEAST_RING:
+        if measures.litres < BRAIN_LITRES:
+            return error(
+                "skull-stripped",
+                f"The object in the image has {measures.litres:.1f} litres and no skull under its surface, so it is a "
+                "brain without its head: give the T1-weighted MR as it was before skull stripping, as the model needs "
+                "skull and skin.",
+            )
+        return error(
+            "no-skull",
+            "The object in the image has no dark layer under its surface, as the skull is in any MR: give a "
+            "T1-weighted MR of the head.",
+        )
+    if measures.skull is not None and measures.skull > LEAST_BRIGHT_SKULL:
+        return error(
+            "no-skull",
+            "What lies under the skin is as bright as the brain, and the skull is dark in any MR: give a T1-weighted "
+            "MR of the head.",
+        )
+    touched = [name for name, area in measures.cut_cm2.items() if area > FAILED_CM2]
+    if len(touched) >= 5:
+        return error(
+            "mask-failed",
+            f"What was taken for the head touches {len(touched)} sides of the image, so it was not told from the "
+            "background: give an image with air around the head, or remove what lies around it.",
+        )
+    if measures.second_litres > SECOND_LITRES:
+        return error(
+            "two-heads",
+            f"A second object of {measures.second_litres:.1f} litres lies beside the head: crop the image to one head.",
+        )
+    if measures.likeness < LEAST_LIKENESS:
+        return error(
+            "unlike-a-head",
+            "The middle sagittal slice does not look like that of a head: give a T1-weighted MR of one head, upright "
+            "and in the middle of the image.",
+        )
+    if measures.other_symmetry > measures.symmetry + LEAST_SIDEWAYS:
+        return error(
+            "head-orientation",
+            "The head is not alike on the left and right of the image, but along another axis, so it lies sideways: "
+            "correct the orientation in the file (module Transforms), or export the MR again.",
+        )
+    if measures.lies and measures.lies_by > CLEARLY_TURNED:
+        return error(
+            "head-orientation",
+            f"The head lies {measures.lies}, other than the file says: correct the orientation in the file (module "
+            "Transforms), or export the MR again. Left and right may be wrong as well; no check can tell that.",
+        )
+    return None
 
 
 def _sides(names: list[str]) -> str:

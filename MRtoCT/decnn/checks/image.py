@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import SimpleITK as sitk
 
+from decnn.background import corner_noise, flat_share, padding_of, without_padding
 from decnn.errors import Finding, blocks, error, warning
 from decnn.io.header import Header, header_of
 
@@ -18,6 +19,11 @@ EXTENT_LIMITS_MM = (64.0, 600.0)
 THICK_SLICE_MM = 3.0
 SMALL_EXTENT_MM = 120.0
 MOST_VOXELS = 400_000_000
+# Share of an object's voxels that are equal to all their neighbours: 0.17 at most in six T1s, two of them with 32 grey
+# levels; 0.44 and more in five label maps.
+MOST_FLAT = 0.3
+# Spread of the corners over the image's range: 0.03 at most in six T1s, 0.2 to 0.3 for noise as bright as the head.
+MOST_CORNER_NOISE = 0.1
 # Axes at right angles have 1.
 LEAST_DETERMINANT = 0.5
 
@@ -152,12 +158,30 @@ def check_voxels(image: sitk.Image) -> list[Finding]:
         ]
     if array.min() == array.max():
         return [error("constant", f"Every voxel of the image is {array.max():g}: give an MR with a head in it.")]
+    findings = []
+    if (padding := padding_of(array)) is not None:
+        findings.append(
+            warning(
+                "padding",
+                f"The value {padding:g} fills a part of the image's border and lies apart from all others, so it is "
+                "padding and no measurement: it was taken for air.",
+            )
+        )
+        array = sitk.GetArrayViewFromImage(image := without_padding(image))
     if _looks_like_ct(array):
         return [
             error(
                 "looks-like-ct",
                 "The image has the histogram of a CT (much air near -1000 HU, soft tissue within a narrow peak): "
                 "give the T1-weighted MR.",
+            )
+        ]
+    if flat_share(array) > MOST_FLAT:
+        return [
+            error(
+                "labels",
+                "The image is made of pieces of one value each, as a label map, a mask or a drawing is: give the "
+                "T1-weighted MR.",
             )
         ]
     if _coherence(array) < LEAST_COHERENCE:
@@ -168,7 +192,15 @@ def check_voxels(image: sitk.Image) -> list[Finding]:
                 "give a T1-weighted MR of the head.",
             )
         ]
-    return []
+    if corner_noise(array) > MOST_CORNER_NOISE:
+        return [
+            error(
+                "background-noise",
+                "The noise around the head is as bright as the head, as in the uniform (UNI) image of an MP2RAGE: give "
+                "the denoised image, or one whose background was masked.",
+            )
+        ]
+    return findings
 
 
 def check_head(mr: np.ndarray, mask: np.ndarray) -> list[Finding]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from decnn.checks.orientation import turned
+
 # The work is done on 2 mm voxels: nothing here is finer, and it takes an eighth of the time.
 _STEP = 2
 # The brain's part of a head that stands upright: below it come sinuses, orbits and the oral cavity.
@@ -49,6 +51,20 @@ class HeadMeasures:
     """Angle between the head's plane of symmetry and the patient's axes (head to a shoulder, or turned)."""
     symmetry: float
     """Correlation of the head with its mirror image about that plane."""
+    other_symmetry: float = 0.0
+    """The same about the best plane across the head, or through it from front to back."""
+    skull: float | None = None
+    """Signal of the darkest layer 6 to 14 mm under the skin, over the median of the brain."""
+    brain_spread: float | None = None
+    """Distance of the quartiles of the brain over its median."""
+    lies: str = ""
+    """How the head lies along the axes, a key of ``decnn.checks.orientation.TURNS``."""
+    lies_by: float = 0.0
+    """How clearly it lies so: a difference of two correlations."""
+    likeness: float = 1.0
+    """Correlation of its middle sagittal slice with that of measured heads."""
+    second_litres: float = 0.0
+    """Volume of the largest object beside the head."""
 
 
 def measure_head(image: sitk.Image, canonical: sitk.Image, mask: sitk.Image) -> HeadMeasures:
@@ -68,7 +84,8 @@ def measure_head(image: sitk.Image, canonical: sitk.Image, mask: sitk.Image) -> 
     top = int(np.flatnonzero(head.any(axis=(1, 2)))[-1])
     cut = _cut(image, mask)
     outside = sitk.GetArrayViewFromImage(canonical)[sitk.GetArrayViewFromImage(mask) == 0]
-    tilt, symmetry = _plane_of_symmetry(mr, head)
+    tilt, symmetry, other_symmetry = _plane_of_symmetry(mr, head)
+    lies, lies_by, likeness = turned(mr, head)
     upper = np.zeros_like(head)
     upper[max(0, top - round(_BRAIN_HEIGHT_MM / _STEP)) :] = True
     brain = upper & (depth > _INSIDE_SKULL_MM)
@@ -86,6 +103,13 @@ def measure_head(image: sitk.Image, canonical: sitk.Image, mask: sitk.Image) -> 
         face_mm=_face(head, upper, top),
         tilt_degrees=tilt,
         symmetry=symmetry,
+        other_symmetry=other_symmetry,
+        skull=_skull(mr, depth, upper, brain) if measurable else None,
+        brain_spread=_spread(mr[brain]) if measurable else None,
+        lies=lies,
+        lies_by=lies_by,
+        likeness=likeness,
+        second_litres=_second(mr, head),
     )
 
 
@@ -122,6 +146,26 @@ def _cut(image: sitk.Image, mask: sitk.Image) -> dict[str, float]:
 def _ring(mr: np.ndarray, depth: np.ndarray, upper: np.ndarray) -> float:
     layers = [float(np.median(mr[upper & (depth > d) & (depth <= d + _STEP)])) for d in range(0, 16, _STEP)]
     return max(layers[:4]) / max(min(layers[2:]), 1e-6)
+
+
+def _skull(mr: np.ndarray, depth: np.ndarray, upper: np.ndarray, brain: np.ndarray) -> float:
+    layers = (mr[upper & (depth > d) & (depth <= d + _STEP)] for d in range(6, 14, _STEP))
+    return min(float(np.median(layer)) for layer in layers if layer.size) / max(float(np.median(mr[brain])), 1e-6)
+
+
+def _spread(values: np.ndarray) -> float:
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return float((high - low) / max(middle, 1e-6))
+
+
+def _second(mr: np.ndarray, head: np.ndarray) -> float:
+    """Litres of the largest object, half as bright as the head, that lies apart from it."""
+    near = sitk.BinaryDilate(sitk.GetImageFromArray(head.astype(np.uint8)), [4, 4, 4])
+    bright = sitk.GetImageFromArray((mr > 0.5 * float(np.median(mr[head]))).astype(np.uint8))
+    apart = sitk.BinaryMorphologicalOpening(sitk.And(bright, sitk.Not(near) & 1), [1, 1, 1])
+    statistics = sitk.LabelShapeStatisticsImageFilter()
+    statistics.Execute(sitk.RelabelComponent(sitk.ConnectedComponent(apart), sortByObjectSize=True))
+    return statistics.GetNumberOfPixels(1) * _STEP**3 / 1e6 if statistics.GetNumberOfLabels() else 0.0
 
 
 def _scalp(mr: np.ndarray, depth: np.ndarray, upper: np.ndarray, brain: np.ndarray) -> float:
@@ -174,8 +218,11 @@ def _face(head: np.ndarray, upper: np.ndarray, top: int) -> float | None:
     return float(np.median(forehead) - face.min()) * _STEP
 
 
-def _plane_of_symmetry(mr: np.ndarray, head: np.ndarray) -> tuple[float, float]:
-    """(degrees, correlation): the turn and the lean of the head that make left and right alike."""
+def _plane_of_symmetry(mr: np.ndarray, head: np.ndarray) -> tuple[float, float, float]:
+    """(degrees, correlation): the turn and the lean of the head that make left and right alike.
+
+    The third number is the best correlation of front and back, or top and bottom, along the axes.
+    """
     values = np.where(head, np.clip(mr / max(float(np.percentile(mr[head], 90)), 1e-6), 0.0, 1.5), 0.0)
     coarse = sitk.BinShrink(sitk.GetImageFromArray(values.astype(np.float32)), [3, 3, 3])
     z, y, x = (axis.astype(np.float32) for axis in np.nonzero(sitk.GetArrayFromImage(coarse) > 0.2))
@@ -197,4 +244,20 @@ def _plane_of_symmetry(mr: np.ndarray, head: np.ndarray) -> tuple[float, float]:
             correlation = float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
             if correlation > best[0]:
                 best = (correlation, float(np.rad2deg(np.hypot(turn, lean))))
-    return best[1], best[0]
+    return best[1], best[0], max(_mirrored(sitk.GetArrayFromImage(coarse), axis) for axis in (0, 1))
+
+
+def _mirrored(values: np.ndarray, axis: int) -> float:
+    """The best correlation of what is in a volume with its mirror image along an axis, over shifts."""
+    inside = np.argwhere(values > 0.2)
+    if not inside.size:
+        return 0.0
+    box = tuple(slice(low, high + 1) for low, high in zip(inside.min(axis=0), inside.max(axis=0), strict=True))
+    along = np.moveaxis(values[box], axis, 0)
+    length = len(along)
+    best = -1.0
+    for shift in range(-4, 5):
+        part = along[max(0, shift) : length + min(0, shift)]
+        if len(part) > 3 and part.std() > 0:
+            best = max(best, float(np.corrcoef(part.ravel(), part[::-1].ravel())[0, 1]))
+    return best

@@ -7,12 +7,16 @@ import time
 import traceback
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from decnn.cli.cancel import Stop
 from decnn.cli.progress import Reporter
 from decnn.cli.single import ModelOnDemand, synthesize_file
 from decnn.errors import Cancelled, InputError, SetupError, explain
 from decnn.options import Options
+
+if TYPE_CHECKING:
+    from decnn.io.dicom_read import Choice
 
 SUMMARY = "summary.csv"
 _CT, _CONFIDENCE = "_sCT.nrrd", "_confidence.nrrd"
@@ -40,6 +44,7 @@ def synthesize_all(
     reporter: Reporter,
     stop: Stop,
     debug: bool,
+    choice: "Choice | None" = None,
 ) -> int:
     """Makes the synthetic CT of each input in ``folder`` (made if need be); one that fails does not stop the others.
 
@@ -60,7 +65,9 @@ def synthesize_all(
     try:
         for number, (source, output) in enumerate(zip(inputs, outputs, strict=True)):
             reporter.enter(source, number, len(inputs))
-            outcomes.append(_synthesize_one(source, output, maps[number], model, options, reporter, stop, debug))
+            outcomes.append(
+                _synthesize_one(source, output, maps[number], model, options, reporter, stop, debug, choice)
+            )
     finally:
         stop.hold()
         left = [Outcome(name, "", "cancelled", Cancelled.exit_code, 0.0, "") for name in inputs[len(outcomes) :]]
@@ -131,10 +138,11 @@ def _synthesize_one(
     reporter: Reporter,
     stop: Stop,
     debug: bool,
+    choice: "Choice | None",
 ) -> Outcome:
     start = time.monotonic()
     try:
-        facts = synthesize_file(source, output, model, options, reporter, stop, confidence)
+        facts = synthesize_file(source, output, model, options, reporter, stop, confidence, choice)
     except Exception as error:
         # A signal from here on stops the next input: this one has failed, not been cancelled.
         stop.hold()

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from decnn import __version__
 from decnn.catalog import available_models, model_entry, model_folder
@@ -11,9 +12,12 @@ from decnn.cli.cancel import Stop
 from decnn.cli.progress import Reporter
 from decnn.cli.single import ModelOnDemand, synthesize_file
 from decnn.devices import check_device_name, import_torch, list_devices
-from decnn.errors import InputError, SetupError
+from decnn.errors import InputError, SetupError, blocks
 from decnn.options import Options
 from decnn.steps import silent
+
+if TYPE_CHECKING:
+    from decnn.io.dicom_read import Choice
 
 # Modules with numpy, SimpleITK or torch are imported where they are needed: the first line of progress must not wait.
 
@@ -32,7 +36,14 @@ def synthesize(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) ->
         if arguments.confidence not in (None, arguments.output_dir):
             raise InputError("With --output-dir the confidence maps go to that folder too: give it to --confidence.")
         return synthesize_all(
-            arguments.paths, arguments.output_dir, model, options, reporter, stop, debug=arguments.debug
+            arguments.paths,
+            arguments.output_dir,
+            model,
+            options,
+            reporter,
+            stop,
+            debug=arguments.debug,
+            choice=choice_of(arguments),
         )
     if len(arguments.paths) != 2:
         raise InputError(
@@ -40,7 +51,7 @@ def synthesize(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) ->
             "or INPUT [INPUT ...] --output-dir FOLDER."
         )
     source, output = arguments.paths
-    synthesize_file(source, output, model, options, reporter, stop, arguments.confidence)
+    synthesize_file(source, output, model, options, reporter, stop, arguments.confidence, choice_of(arguments))
     return 0
 
 
@@ -49,13 +60,11 @@ def check(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     stop.listen()
     if not arguments.json:
         reporter.progress(0.0, "Starting")
-    from decnn.checks.head import examine
-    from decnn.io.images import read_image
+    from decnn.checks.gate import examine_file
 
-    image = read_image(arguments.image)
-    findings = examine(image, silent if arguments.json else reporter.progress)
+    findings = examine_file(arguments.image, choice_of(arguments), silent if arguments.json else reporter.progress)
     facts = {"input": arguments.image, "findings": [finding.as_dict() for finding in findings]}
-    blocked = any(finding.severity == "error" for finding in findings)
+    blocked = blocks(findings)
     exit_code = InputError.exit_code if blocked else 0
     if arguments.json:
         print(json.dumps(facts))
@@ -68,10 +77,18 @@ def check(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     return exit_code
 
 
+def choice_of(arguments: argparse.Namespace) -> "Choice":
+    """Which of several DICOM series and echoes of the MR the user wants."""
+    from decnn.io.dicom_read import Choice
+
+    return Choice(arguments.series or "", arguments.echo or "")
+
+
 def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     stop.listen()
     tell = silent if arguments.json else reporter.progress
     tell(0.0, "Starting")
+    from decnn.checks.gate import accepted_mr
     from decnn.evaluation.compare import compare
     from decnn.evaluation.metrics import cell
     from decnn.io.images import check_output, read_image, write_image
@@ -83,7 +100,8 @@ def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
             output = check_output(arguments.difference, source)
     tell(0.02, "Reading the CTs")
     ct, reference, *_ = (read_image(path) for path in inputs[:2])
-    mask, mr = (read_image(path) if path else None for path in (arguments.mask, arguments.register))
+    mask = read_image(arguments.mask) if arguments.mask else None
+    mr = accepted_mr(arguments.register).image if arguments.register else None
     comparison = compare(ct, reference, mask, arguments.resample, mr, lambda done, stage: tell(0.1 + 0.8 * done, stage))
     if output is not None:
         tell(0.92, "Writing the difference")
@@ -120,7 +138,8 @@ def export_dicom(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) 
     reporter.progress(0.1, "Reading the MR series")
     source = None
     if arguments.reference or arguments.reference_list:
-        source = read_source(arguments.reference or listed_files(arguments.reference_list))
+        files = arguments.reference or listed_files(arguments.reference_list)
+        source = read_source(files, choice_of(arguments))
     result = export_series(
         ct,
         output,

@@ -13,6 +13,7 @@ from decnn.errors import raise_errors
 from decnn.options import Options
 
 if TYPE_CHECKING:
+    from decnn.io.dicom_read import Choice
     from decnn.model import Model
 
 # Modules with numpy, SimpleITK or torch are imported where they are needed: the first line of progress must not wait.
@@ -45,10 +46,11 @@ def synthesize_file(
     reporter: Reporter,
     stop: Stop,
     confidence: str | Path | None = None,
+    choice: "Choice | None" = None,
 ) -> dict[str, Any]:
     """Makes the synthetic CT of one MR; returns the facts of the result, which the reporter was told, too.
 
-    confidence: the file for the confidence map, if ``options`` want one.
+    confidence: the file for the confidence map, if ``options`` want one. choice: which of several DICOM series.
 
     Raises:
         InputError, SetupError, Cancelled: see ``decnn.synthesis.synthesize`` and ``decnn.io.images``; then no file
@@ -57,18 +59,19 @@ def synthesize_file(
     start = time.monotonic()
     stop.listen()
     reporter.progress(0.0, "Starting")
-    from decnn.checks.image import check_image
-    from decnn.io.images import check_output, read_image, write_images
+    from decnn.checks.gate import read_mr
+    from decnn.io.images import check_output, write_images
     from decnn.io.provenance import Maker, sign, sign_confidence
 
     reporter.progress(0.01, "Reading the MR")
-    image = read_image(source)
+    reading, findings = read_mr(source, choice)
     path = check_output(output, source)
     confidence_path = check_confidence_output(confidence, path, source) if confidence is not None else None
-    findings = check_image(image)
     for finding in findings:
         reporter.finding(finding)
     raise_errors(findings)
+    assert reading is not None  # it is where nothing blocks
+    image = reading.image
 
     loaded = model.get(reporter)
     from decnn.synthesis import synthesize
@@ -110,10 +113,10 @@ def synthesize_file(
 def check_confidence_output(confidence: str | Path, ct: Path, source: str | Path) -> Path:
     """The absolute path of a confidence map that can be written. Raises InputError as ``check_output`` does."""
     from decnn.errors import InputError
-    from decnn.io.images import check_output
+    from decnn.io.images import check_output, same_place
 
     path = check_output(confidence, source)
-    if path == ct:
+    if same_place(path, ct):
         raise InputError("The confidence map and the CT would have one name: give the map another one.")
     return path
 

@@ -119,7 +119,7 @@ def check_output(output: str | Path, source: str | Path) -> Path:
     if not path.parent.is_dir():
         raise InputError(f"The folder {path.parent} of the output does not exist: create it first.")
     _format_of(path)
-    if path.exists() and Path(source).exists() and path.samefile(source):
+    if same_place(path, Path(source)):
         raise InputError("The output is the input itself: give it another name.")
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".decnn-"):
@@ -130,6 +130,15 @@ def check_output(output: str | Path, source: str | Path) -> Path:
     if not writable:
         raise InputError(f"The output {output} cannot be written: choose a folder and file that you may write to.")
     return path
+
+
+def same_place(first: Path, second: Path) -> bool:
+    """Whether two paths are one file, by other names, links or ``..``, or would become one if they were written."""
+    real = [os.path.realpath(path) for path in (first, second)]
+    if real[0] == real[1] or (os.path.exists(real[0]) and os.path.exists(real[1]) and os.path.samefile(*real)):
+        return True
+    # Some file systems do not tell upper from lower case; then a file by either name is the other one, too.
+    return real[0].casefold() == real[1].casefold() and os.path.dirname(real[0]) == os.path.dirname(real[1])
 
 
 def write_image(image: sitk.Image, path: Path, before_publishing: Callable[[], None] = lambda: None) -> None:

@@ -1,0 +1,106 @@
+"""Does a head lie as the file says: upright, face to the front? Told by its middle sagittal slice.
+
+Left and right look alike, so nobody can tell them apart by the anatomy: a mirrored head passes.
+"""
+
+import base64
+import itertools
+import zlib
+from functools import cache
+
+import numpy as np
+import SimpleITK as sitk
+
+from decnn.checks.sagittal_template import PICTURE, SHAPE
+
+STEP_MM = 4
+# The slab around the middle that is averaged, in voxels on each side: what lies off the middle is blurred.
+_HALF_SLAB = 2
+_MOST_SHIFT = 12
+_LEAST_PIXELS = 900
+_LEAST_EXTENT_MM = 100
+TURNS = {
+    "": (1, 1),
+    "back to front": (1, -1),
+    "upside down": (-1, 1),
+    "upside down and back to front": (-1, -1),
+}
+"""How a head may lie along the axes: the steps through the rows (up) and the columns (back) of the picture."""
+
+
+def turned(mr: np.ndarray, head: np.ndarray) -> tuple[str, float, float]:
+    """How a head lies, how clearly, and how much it is like a head.
+
+    Args:
+        mr: canonical MR, (z, y, x), in voxels of 2 mm. head: bool, the same shape.
+
+    Returns:
+        A key of TURNS; the correlation with the template as it lies then, less that of the head as the file has it
+        ("": less the best of the others); the larger one of the two correlations. ("", 0, 1) for a slab in which too
+        little of a head is seen.
+    """
+    heights, _, columns = np.nonzero(head)
+    if not heights.size or min(np.ptp(heights), np.ptp(columns)) * 2 < _LEAST_EXTENT_MM:
+        return "", 0.0, 1.0
+    picture = middle_slice(mr, head)
+    scores = {name: _correlation(picture[::up, ::back]) for name, (up, back) in TURNS.items()}
+    as_it_lies = scores.pop("")
+    best = max(scores, key=lambda name: scores[name])
+    if scores[best] > as_it_lies:
+        return best, scores[best] - as_it_lies, scores[best]
+    return "", as_it_lies - scores[best], as_it_lies
+
+
+def middle_slice(mr: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """The mean of the sagittal slices around the head's middle, (z, y) in pixels of STEP_MM, tissue about 1."""
+    coarse, inside = (
+        sitk.GetArrayFromImage(sitk.BinShrink(sitk.GetImageFromArray(part.astype(np.float32)), [2, 2, 2]))
+        for part in (mr, head)
+    )
+    if not (inside > 0.5).any():
+        return np.zeros(coarse.shape[:2], np.float32)
+    columns = np.argwhere(inside > 0.5)[:, 2]
+    middle = round((int(columns.min()) + int(columns.max())) / 2)
+    tissue = max(float(np.percentile(coarse[inside > 0.5], 75)), 1e-6)
+    slab = coarse[:, :, max(0, middle - _HALF_SLAB) : middle + _HALF_SLAB + 1]
+    return np.clip(slab / tissue, 0.0, 1.5).mean(axis=2)
+
+
+@cache
+def template() -> np.ndarray:
+    """The mean picture of measured heads, (z, y); NaN where too few of them show anything."""
+    levels = np.frombuffer(zlib.decompress(base64.b64decode(PICTURE)), np.uint8).reshape(SHAPE).astype(np.float32)
+    return np.where(levels == 255, np.nan, levels / 160.0)
+
+
+def correlation(picture: np.ndarray, other: np.ndarray, step: int = 1) -> tuple[float, tuple[int, int]]:
+    """The best correlation of two pictures over shifts, where both are known (not NaN), and the shift of the first."""
+    rows, columns = (max(a, b) for a, b in zip(picture.shape, other.shape, strict=True))
+    first, second = (_centred(image, (rows, columns)) for image in (picture, other))
+    best = (-1.0, (0, 0))
+    for up, back in itertools.product(range(-_MOST_SHIFT, _MOST_SHIFT + 1, step), repeat=2):
+        a, b = first[_part(up, rows), _part(back, columns)], second[_part(-up, rows), _part(-back, columns)]
+        known = np.isfinite(a) & np.isfinite(b)
+        if known.sum() < _LEAST_PIXELS:
+            continue
+        x, y = a[known], b[known]
+        spread = float(x.std() * y.std())
+        value = float(((x - x.mean()) * (y - y.mean())).mean()) / spread if spread > 0 else -1.0
+        if value > best[0]:
+            best = (value, (up, back))
+    return best
+
+
+def _correlation(picture: np.ndarray) -> float:
+    return correlation(picture, template(), step=2)[0]
+
+
+def _centred(picture: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    canvas = np.full(shape, np.nan, np.float32)
+    top, left = ((n - m) // 2 for n, m in zip(shape, picture.shape, strict=True))
+    canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas
+
+
+def _part(shift: int, length: int) -> slice:
+    return slice(max(0, shift), length + min(0, shift))
