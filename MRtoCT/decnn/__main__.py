@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from decnn import __version__
-from decnn.catalog import DEFAULT_MODEL
 from decnn.cli import commands
 from decnn.cli.cancel import Stop
 from decnn.cli.progress import JsonReporter, Reporter, TextReporter
 from decnn.errors import Cancelled, explain
+from decnn.options import DEFAULTS, PRECISIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,8 +94,14 @@ def _parser() -> argparse.ArgumentParser:
         help="every path is an input; its CT goes to FOLDER/<name of the input>_sCT.nrrd, and how each one went to "
         "FOLDER/summary.csv; one that fails does not stop the others",
     )
-    synthesize.add_argument("--model", default=DEFAULT_MODEL, help="name of a bundled model, or a model's folder")
-    synthesize.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
+    synthesize.add_argument("--model", default=DEFAULTS.model, help="name of a bundled model, or a model's folder")
+    synthesize.add_argument("--device", default=DEFAULTS.device, help="auto (default), cpu, cuda, cuda:N or mps")
+    synthesize.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=DEFAULTS.precision,
+        help="auto (default) computes in bfloat16 where the device has instructions for it, and checks the difference",
+    )
     synthesize.add_argument(
         "--confidence",
         metavar="FILE",

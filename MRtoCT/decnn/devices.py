@@ -12,6 +12,8 @@ from decnn.errors import InputError, SetupError
 if TYPE_CHECKING:
     import torch
 
+# As torch names them: of x86, x86 and ARM.
+_BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 _NAME = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
@@ -70,6 +72,19 @@ def list_devices() -> list[dict[str, Any]]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices.append({"name": "cpu", "description": f"{_cpu_name()}, {cores} cores", "memory_gb": _memory_gb()})
     return devices
+
+
+def computes_in_bfloat16(kind: str) -> bool:
+    """Whether a kind of device ("cpu", "cuda", "mps") has instructions for bfloat16; where it is emulated, it is slow.
+
+    Asks the processor and no clock: one machine always gives one answer.
+    """
+    torch = import_torch()
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if kind != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # torch before 2.6
+        return False
+    return any(torch.cpu.get_capabilities().get(name, False) for name in _BFLOAT16_INSTRUCTIONS)
 
 
 def describe(device: "torch.device") -> str:

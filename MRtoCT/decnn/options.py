@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from decnn.catalog import DEFAULT_MODEL
 
+PRECISIONS = ("auto", "float32", "bfloat16")
+
 
 @dataclass(frozen=True)
 class Options:
@@ -18,14 +20,17 @@ class Options:
     confidence: bool = False
     """Also make the map of where the model disagrees with itself (``decnn.confidence``)."""
 
+    precision: str = "auto"
+    """auto, float32 or bfloat16; auto takes bfloat16 where the device computes in it."""
+
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> "Options":
         """The options of a parsed command line; ``confidence`` is wanted where a file is named for it."""
-        return cls(arguments.model, arguments.device, arguments.confidence is not None)
+        return cls(arguments.model, arguments.device, arguments.confidence is not None, arguments.precision)
 
     def as_arguments(self) -> Iterator[str]:
         """What gives these options to ``decnn synthesize``; the confidence map's file is for the caller to add."""
-        yield from ("--model", self.model, "--device", self.device)
+        yield from ("--model", self.model, "--device", self.device, "--precision", self.precision)
 
 
 DEFAULTS = Options()

@@ -1,42 +1,92 @@
-"""A network on a device: batches, and the way down where memory or the device fails."""
-
-import copy
+"""A network on a device: its precision, its batches, and the way down where memory or the device fails."""
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from decnn.confidence import variance_of_stages
-from decnn.devices import describe
-from decnn.errors import Finding, SetupError
+from decnn.devices import computes_in_bfloat16, describe
+from decnn.errors import Finding, SetupError, warning
+from decnn.inference import for_inference
+from decnn.network import SliceNetwork
+from decnn.options import Options
 
+# On a CPU a batch of one slice stays in the cache.
 _BATCH = {"cpu": 1, "cuda": 16, "mps": 4}
+# A CT in bfloat16 must stay as close to that in float32, in this share of the voxels.
+_CLOSE_HU, _CLOSE_SHARE = 10.0, 0.999
 
 
 class Runner:
-    """The network on a device; where the GPU's memory does not suffice, in smaller batches, and at last on the CPU."""
+    """The network on a device; where the GPU's memory does not suffice, in smaller batches, and at last on the CPU.
+
+    Args:
+        network: of a loaded model; left as it is.
+        device: where it runs at first.
+        options: device "auto" allows to leave a GPU that fails; ``precision`` and ``confidence`` are followed.
+        scale_hu: HU of one unit of the network's output.
+        findings: what has to be told is added here.
+
+    Attributes:
+        device: where it runs now.
+        batch: slices at a time, now.
+        dtype: in which it computes now.
+    """
 
     def __init__(
         self,
-        network: nn.Module,
+        network: SliceNetwork,
         device: torch.device,
-        may_leave_gpu: bool,
+        options: Options,
+        scale_hu: float,
         findings: list[Finding],
-        confidence: bool = False,
     ) -> None:
         self.device = device
         self.batch = _BATCH[device.type]
-        self._network = without_batch_norm(network)
-        self._may_leave_gpu = may_leave_gpu
+        self.dtype = self._wanted(options.precision)
+        self._network = network
+        self._options = options
+        self._scale_hu = scale_hu
         self._findings = findings
-        self._confidence = confidence
-        self._on_device = False
+        self._ready: torch.nn.Module | None = None
+
+    @property
+    def precision(self) -> str:
+        """As ``Options.precision`` names it: "float32" or "bfloat16"."""
+        return "bfloat16" if self.dtype is torch.bfloat16 else "float32"
+
+    def choose_precision(self, slices: list[np.ndarray]) -> None:
+        """Goes on in float32, and says so, where bfloat16 would change the CT of these slices.
+
+        One machine always takes the same decision for one MR: no clock is asked.
+
+        Args:
+            slices: an input (1, C, H, W) of each view of the MR at hand.
+        """
+        if self.dtype is torch.float32:
+            return
+        fast = [self.run(one)[0] for one in slices]
+        wanted, self.dtype, self._ready = self.dtype, torch.float32, None
+        exact = [self.run(one)[0] for one in slices]
+        change = np.concatenate([np.abs(a - b).ravel() for a, b in zip(fast, exact, strict=True)]) * self._scale_hu
+        # The CT is the mean of the views, whose rounding errors are independent.
+        if np.mean(change <= _CLOSE_HU * np.sqrt(len(slices))) >= _CLOSE_SHARE:
+            self.dtype, self._ready = wanted, None
+            return
+        self._findings.append(
+            warning(
+                "precision",
+                f"In bfloat16 the CT of this MR would differ by more than {_CLOSE_HU:.0f} HU in places, so float32 did "
+                "the work: the CT is as exact as ever, it took longer.",
+            )
+        )
 
     def run(self, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """(n, C, H, W) -> CT slices (m, H, W) in units of the model; m < n where the batch had to shrink on the way.
 
         With them the variance of the stages (m, H, W), if a confidence map was asked for.
+
+        Raises:
+            SetupError: the device fails.
         """
         while True:
             try:
@@ -46,15 +96,15 @@ class Runner:
 
     @torch.inference_mode()
     def _forward(self, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        if not self._on_device:
-            # On the CPU channels last is faster by a quarter to a half, and a batch of one slice stays in the cache.
-            self._network.to(self.device)
-            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
-            self._on_device = True
-        batch = torch.from_numpy(slices).to(self.device).contiguous(memory_format=torch.channels_last)
-        final, tentative = self._network(batch)
-        variance = variance_of_stages(final, tentative)[:, 0].cpu().numpy() if self._confidence else None
+        if self._ready is None:
+            self._ready = for_inference(self._network, self.dtype).to(self.device)
+        final, tentative = self._ready(torch.from_numpy(slices).to(self.device))
+        variance = variance_of_stages(final, tentative)[:, 0].cpu().numpy() if self._options.confidence else None
         return final[:, 0].cpu().numpy(), variance
+
+    def _wanted(self, precision: str) -> torch.dtype:
+        can = computes_in_bfloat16(self.device.type)
+        return torch.bfloat16 if precision == "bfloat16" or precision == "auto" and can else torch.float32
 
     def _fall_back(self, error: RuntimeError) -> None:
         out_of_memory = isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
@@ -63,34 +113,21 @@ class Runner:
         if out_of_memory and self.batch > 1:
             self.batch //= 2
             return
-        if not out_of_memory and not self._may_leave_gpu:
+        if not out_of_memory and self._options.device != "auto":
             raise SetupError(
                 f"The device {describe(self.device)} failed ({_first_line(error)}): choose another, or 'cpu'."
             ) from error
         why = "has too little free memory" if out_of_memory else f"failed ({_first_line(error)})"
         self._findings.append(
-            Finding(
-                "warning",
+            warning(
                 "gpu-memory" if out_of_memory else "gpu-failed",
                 f"The GPU {describe(self.device)} {why}, so the CPU did the work: the CT is the same, it took longer.",
             )
         )
         self.device = torch.device("cpu")
         self.batch = _BATCH["cpu"]
-        self._on_device = False
-
-
-def without_batch_norm(network: nn.Module) -> nn.Module:
-    """A copy of a network in evaluation mode with each batch norm folded into the convolution before it."""
-    network = copy.deepcopy(network).eval()
-    for block in network.modules():
-        if isinstance(block, nn.Sequential):
-            for index in range(len(block) - 1):
-                convolution, norm = block[index], block[index + 1]
-                if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                    block[index] = fuse_conv_bn_eval(convolution, norm)
-                    block[index + 1] = nn.Identity()
-    return network
+        self.dtype = self._wanted(self._options.precision)
+        self._ready = None
 
 
 def _first_line(error: Exception) -> str:

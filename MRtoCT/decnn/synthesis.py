@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -19,7 +20,7 @@ from decnn.model import Model
 from decnn.options import DEFAULTS, Options
 from decnn.runner import Runner
 from decnn.steps import Report, Steps, silent
-from decnn.views import AXES, view_input
+from decnn.sweep import Sweep
 
 # The network sees air around the head as in training; the CT is written as far as the partial volume of the skin goes.
 _CROP_MARGIN = 8
@@ -35,6 +36,8 @@ class SynthesisResult:
     findings: list[Finding]
     device: str
     """The device that did the work (the last one, if it had to change): "cpu", or "cuda:0 NVIDIA ..."."""
+    precision: str
+    """In which most of the network computed: float32 or bfloat16."""
     seconds: float
     confidence: sitk.Image | None = None
     """int16, HU, on the grid of the MR: see ``decnn.confidence``; None if it was not asked for."""
@@ -86,55 +89,56 @@ def synthesize(
     mr = normalize(sitk.GetArrayViewFromImage(canonical), sitk.GetArrayViewFromImage(mask))
     depth = depth_channel(mask) if model.spec["input"]["depth_channel"] else None
 
-    runner = Runner(
-        model.network,
-        chosen,
-        may_leave_gpu=options.device == "auto",
-        findings=findings,
-        confidence=options.confidence,
-    )
-    views = []
-    within = np.zeros(mr.shape if options.confidence else 0, np.float32)
-    for number, view in enumerate(model.spec["views"]):
-        low, high = (0.15 + 0.8 * n / len(model.spec["views"]) for n in (number, number + 1))
-        stage = f"Synthesizing {view} view"
-        steps.enter(low, stage)
-        views.append(np.empty(mr.shape, np.float32))
-        slices = np.moveaxis(views[-1], AXES[view], 0)
-        done = 0
-        while done < len(slices):
-            indices = np.arange(done, min(done + runner.batch, len(slices)))
-            ct, variance = runner.run(view_input(mr, depth, AXES[view], indices, model.spec["input"]["neighbours"]))
-            slices[done : done + len(ct)] = ct
-            if variance is not None:
-                np.moveaxis(within, AXES[view], 0)[done : done + len(ct)] += variance
-            done += len(ct)
-            steps.enter(low + (high - low) * done / len(slices), stage)
+    skin = sitk.GetArrayFromImage(sitk.BinaryDilate(mask, [_SKIN_MARGIN] * 3, sitk.sitkBall)) > 0
+    scale = float(model.spec["output"]["scale_hu"])
+    runner = Runner(model.network, chosen, options, scale, findings)
+    sweep = Sweep(mr, depth, skin, model.spec["input"]["neighbours"])
+    runner.choose_precision([sweep.middle_slice(view) for view in model.spec["views"]])
+    views, within = _views(sweep, runner, model, options, steps)
 
     steps.enter(0.95, "Resampling to the grid of the MR")
-    scale = np.float32(model.spec["output"]["scale_hu"])
-    spread = (
-        scale * disagreement(views, within) if options.confidence else None
-    )  # before _fused() makes use of the views
-    hounsfield = _fused(views, model.spec["fusion"]) * scale
+    spread = disagreement(views, within) * np.float32(scale) if within is not None else None
+    hounsfield = _fused(views, model.spec) * np.float32(scale)
     if not np.isfinite(hounsfield).all():
         raise SetupError(f"Model {model.name} gave no numbers for this MR: choose another model, or the device 'cpu'.")
-    skin = sitk.GetArrayFromImage(sitk.BinaryDilate(mask, [_SKIN_MARGIN] * 3, sitk.sitkBall))
-    hounsfield = np.where(skin > 0, np.clip(hounsfield, *CT_RANGE_HU), AIR_HU)
+    hounsfield = np.where(skin, np.clip(hounsfield, *CT_RANGE_HU), AIR_HU)
     ct = _on_grid(hounsfield, mask, image, AIR_HU)
-    confidence_map = _on_grid(np.where(skin > 0, spread, 0.0), mask, image, 0.0) if spread is not None else None
+    confidence_map = _on_grid(np.where(skin, spread, 0.0), mask, image, 0.0) if spread is not None else None
     steps.enter(1.0, "Synthesized")
-    return SynthesisResult(ct, findings, describe(runner.device), time.monotonic() - start, confidence_map)
+    seconds = time.monotonic() - start
+    return SynthesisResult(ct, findings, describe(runner.device), runner.precision, seconds, confidence_map)
 
 
-def _fused(views: list[np.ndarray], fusion: str) -> np.ndarray:
-    """One volume of several: the mean (made in the first one's memory) or the median of the views."""
-    if fusion == "median":
+def _views(
+    sweep: Sweep, runner: Runner, model: Model, options: Options, steps: Steps
+) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """The CT of each view in units of the model, and the sum of the variances of its stages for a confidence map.
+
+    The views are one array, their sum, where nothing needs them apart.
+    """
+    names, shape = model.spec["views"], sweep.shape
+    apart = options.confidence or model.spec["fusion"] != "mean"
+    views = [np.zeros(shape, np.float32) for _ in (names if apart else names[:1])]
+    within = np.zeros(shape, np.float32) if options.confidence else None
+    for number, name in enumerate(names):
+        stage = f"Synthesizing {name} view"
+
+        def step(done: float, number: int = number, stage: str = stage) -> None:
+            steps.enter(0.15 + 0.8 * (number + done) / len(names), stage)
+
+        step(0.0)
+        sweep.run(name, runner, views[number if apart else 0], within, step)
+    return views, within
+
+
+def _fused(views: list[np.ndarray], spec: dict[str, Any]) -> np.ndarray:
+    """One volume: the median of the views, or their mean; of a sum, which is one array, in its own memory."""
+    if spec["fusion"] == "median":
         return np.median(views, axis=0, overwrite_input=True)
     total = views[0]
     for view in views[1:]:
         total += view
-    total /= len(views)
+    total /= len(spec["views"])
     return total
 
 

@@ -16,8 +16,8 @@ from decnn.errors import InputError
 from decnn.evaluation.masks import body_masks
 from decnn.evaluation.metrics import markdown, metrics_of, score
 from decnn.hu import AIR_HU, CT_RANGE_HU, PADDING_HU
+from decnn.inference import for_inference
 from decnn.model import Model
-from decnn.runner import without_batch_norm
 from decnn.views import AXES, view_input
 from training.experiments.evaluate_heads import averaged, identity
 from training.measured_pairs.slices import RealSlice, centre_of, find_patients, fold_of, prepare, read_slices
@@ -78,7 +78,7 @@ def evaluate_slices(model: Model, root: Path, patients: Sequence[str]) -> dict:
 
 def slice_predictor(model: Model) -> Callable[[RealSlice], np.ndarray]:
     """A function that makes the CT of a real slice (a plane [h, w], HU, float32) by the view of its plane."""
-    network = without_batch_norm(model.network)
+    network = for_inference(model.network)
     feeding = model.spec["input"]
 
     def predict(item: RealSlice) -> np.ndarray:

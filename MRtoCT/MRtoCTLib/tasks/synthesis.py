@@ -111,6 +111,7 @@ class Synthesis(EngineTask):
             "MRtoCT.Terms": str(facts.get("terms", "")),
             "MRtoCT.Version": str(facts["decnn_version"]),
             "MRtoCT.Device": str(facts["device"]),
+            "MRtoCT.Precision": str(facts.get("precision", "")),
             "MRtoCT.Seconds": "{:.1f}".format(facts["seconds"]),
             nodes.SOURCE_ATTRIBUTE: self.mrNode.GetID(),
             nodes.FINDINGS_ATTRIBUTE: "\n".join(finding["message"] for finding in self.findings) or "none",

@@ -101,7 +101,9 @@ def synthesize_file(
         "model_version": loaded.version,
         "weights_sha256": loaded.weights_sha256,
         "decnn_version": __version__,
+        "terms": loaded.spec.get("terms", ""),
         "device": result.device,
+        "precision": result.precision,
         "seconds": round(time.monotonic() - start, 2),
         "peak_memory_mb": _peak_memory_mb(),
         "findings": [finding.as_dict() for finding in result.findings],
@@ -127,7 +129,7 @@ def _in_words(facts: dict[str, Any]) -> str:
         f"Wrote {facts['output']}\n"
         + (f"Wrote {facts['confidence']} (disagreement in HU)\n" if facts["confidence"] else "")
         + f"model {facts['model']} {facts['model_version']} (SHA-256 {facts['weights_sha256'][:12]}...), "
-        f"decnn {facts['decnn_version']}, {facts['device']}, {facts['seconds']:.1f} s"
+        f"decnn {facts['decnn_version']}, {facts['device']}, {facts['precision']}, {facts['seconds']:.1f} s"
         + (f", {memory} MB of memory at most" if memory is not None else "")
     )
 

@@ -44,14 +44,16 @@ def build(folder: Path, blocks: int, views: list[str], lean: float = 0.0) -> Pat
 @pytest.mark.parametrize("views", [["axial", "coronal", "sagittal"], ["axial"]])
 def test_the_stages_of_a_view(slab: sitk.Image, tmp_path: Path, views: list[str]) -> None:
     """Final and tentative CT are 100 HU apart: a standard deviation of 50 HU, and no view disagrees."""
-    result = synthesize(slab, load_model(build(tmp_path, 1, views)), Options(device="cpu", confidence=True))
+    result = synthesize(
+        slab, load_model(build(tmp_path, 1, views)), Options(device="cpu", confidence=True, precision="float32")
+    )
     assert result.confidence is not None and result.confidence.GetPixelID() == sitk.sitkInt16
     for what in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
         assert getattr(result.confidence, what)() == getattr(slab, what)()
     found = sitk.GetArrayFromImage(result.confidence)
     head = sitk.GetArrayFromImage(slab) > 150
     assert np.median(found[head]) == 50 and (found[:, :5, :5] == 0).all()
-    plain = synthesize(slab, load_model(tmp_path), Options(device="cpu"))
+    plain = synthesize(slab, load_model(tmp_path), Options(device="cpu", precision="float32"))
     assert plain.confidence is None
     assert sitk.Hash(plain.image) == sitk.Hash(result.image), "asking for the map changes nothing in the CT"
 
@@ -60,12 +62,14 @@ def test_the_views(slab: sitk.Image, tmp_path: Path) -> None:
     """Without blocks what counts is how the views scatter: as computed from a run of each view alone."""
     alone = [
         sitk.GetArrayFromImage(
-            synthesize(slab, load_model(build(tmp_path / view, 0, [view], 0.2)), Options(device="cpu")).image
+            synthesize(
+                slab, load_model(build(tmp_path / view, 0, [view], 0.2)), Options(device="cpu", precision="float32")
+            ).image
         )
         for view in ("axial", "sagittal")
     ]
     both = load_model(build(tmp_path / "both", 0, ["axial", "sagittal"], 0.2))
-    result = synthesize(slab, both, Options(device="cpu", confidence=True))
+    result = synthesize(slab, both, Options(device="cpu", confidence=True, precision="float32"))
     assert result.confidence is not None
     found = sitk.GetArrayFromImage(result.confidence).astype(float)
     expected = np.abs(alone[0].astype(float) - alone[1]) / 2
@@ -91,7 +95,12 @@ def test_the_formula() -> None:
 def test_a_model_that_cannot_disagree_is_refused_before_the_work(slab: sitk.Image, tmp_path: Path) -> None:
     model = load_model(build(tmp_path, 0, ["axial"]))
     with pytest.raises(InputError, match="nothing that could disagree"):
-        synthesize(slab, model, Options(device="cpu", confidence=True), report=lambda *_: pytest.fail("it has begun"))
+        synthesize(
+            slab,
+            model,
+            Options(device="cpu", confidence=True, precision="float32"),
+            report=lambda *_: pytest.fail("it has begun"),
+        )
 
 
 def test_by_the_command(engine, slab: sitk.Image, tmp_path: Path) -> None:

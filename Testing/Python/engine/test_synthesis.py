@@ -10,9 +10,10 @@ from torch import nn
 
 from decnn import runner, synthesis
 from decnn.errors import Cancelled, Finding, InputError, SetupError
+from decnn.inference import for_inference
 from decnn.model import load_model
+from decnn.network import DECNN
 from decnn.options import Options
-from decnn.runner import without_batch_norm
 from decnn.synthesis import SynthesisResult, synthesize
 from phantom import phantom_head
 
@@ -126,27 +127,76 @@ def test_a_network_that_gives_no_numbers_is_reported(slab: sitk.Image, mirror_mo
         synthesize(slab, model, Options(device="cpu"))
 
 
-def test_folding_the_batch_norm_changes_nothing_but_the_speed(tiny_model: Path) -> None:
+def test_made_for_inference_it_gives_the_same_faster(tiny_model: Path) -> None:
     network = load_model(tiny_model).network
-    folded = without_batch_norm(network)
+    fast = for_inference(network)
     slices = torch.rand(2, 4, 31, 40)
     with torch.inference_mode():
-        assert torch.allclose(network(slices)[0], folded(slices)[0], atol=1e-5)
+        (final, tentative), (fast_final, fast_tentative) = network(slices), fast(slices)
+    for exact, found in zip((final, *tentative), (fast_final, *fast_tentative), strict=True):
+        assert torch.allclose(exact, found, atol=1e-5)
     assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules()), "the model itself is untouched"
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
+
+
+@pytest.mark.parametrize("stem", [{"dilations": (1, 2)}, {"dilations": (), "pyramid": (5, 6)}, {"dilations": ()}])
+@pytest.mark.parametrize("blocks", [0, 2])
+def test_in_bfloat16_it_stays_near_and_the_model_stays_float32(stem: dict, blocks: int) -> None:
+    torch.manual_seed(1)
+    network = DECNN(in_channels=3, features=6, blocks=blocks, **stem).eval() if stem != {"dilations": ()} else None
+    network = network or DECNN(in_channels=3, features=3, blocks=blocks, dilations=()).eval()
+    slices = torch.rand(1, 3, 20, 24)
+    with torch.inference_mode():
+        exact, rounded = network(slices)[0], for_inference(network, torch.bfloat16)(slices)[0]
+    assert rounded.dtype is torch.float32 and 0 < (exact - rounded).abs().max() < 0.02
+    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
+
+
+class Rounding(runner.Runner):
+    """A runner whose "bfloat16" is off by so many HU in every hundredth voxel."""
+
+    def __init__(self, off_hu: float) -> None:
+        self.findings: list[Finding] = []
+        options = Options(device="cpu", precision="bfloat16")
+        super().__init__(DECNN(), torch.device("cpu"), options, 1000.0, self.findings)
+        self.off = off_hu / 1000.0
+
+    def _forward(self, slices: np.ndarray) -> tuple[np.ndarray, None]:
+        ct = slices[:, 0].copy()
+        ct.reshape(-1)[::100] += self.off * (self.dtype is torch.bfloat16)
+        return ct, None
+
+
+@pytest.mark.parametrize(("off_hu", "precision"), [(9.0, "bfloat16"), (17.0, "bfloat16"), (18.0, "float32")])
+def test_bfloat16_is_left_where_it_would_change_the_ct(off_hu: float, precision: str) -> None:
+    """10 HU in the mean of three views, whose errors are independent, are 17.3 HU in each."""
+    tried = Rounding(off_hu)
+    tried.choose_precision([np.zeros((1, 1, 30, 40), np.float32)] * 3)
+    assert tried.precision == precision
+    assert [finding.code for finding in tried.findings] == ([] if precision == "bfloat16" else ["precision"])
+
+
+def test_the_precision_that_was_asked_for_is_told(slab: sitk.Image, mirror_model: Path) -> None:
+    model = load_model(mirror_model)
+    results = [synthesize(slab, model, Options(device="cpu", precision=p)) for p in ("float32", "bfloat16")]
+    assert [result.precision for result in results] == ["float32", "bfloat16"]
+    difference = np.abs(np.subtract(*(sitk.GetArrayFromImage(result.image).astype(float) for result in results)))
+    assert np.mean(difference <= 10) >= 0.999
 
 
 def test_views_are_fused_by_mean_or_median() -> None:
-    views = [np.full((2, 2, 2), value, np.float32) for value in (1.0, 2.0, 6.0)]
-    assert (synthesis._fused([view.copy() for view in views], "median") == 2).all()
-    assert (synthesis._fused(views, "mean") == 3).all()
+    views, spec = [np.full((2, 2, 2), value, np.float32) for value in (1.0, 2.0, 6.0)], {"views": ["a", "c", "s"]}
+    assert (synthesis._fused([view.copy() for view in views], {**spec, "fusion": "median"}) == 2).all()
+    assert (synthesis._fused([sum(views)], {**spec, "fusion": "mean"}) == 3).all()
+    assert (synthesis._fused(views, {**spec, "fusion": "mean"}) == 3).all()
 
 
 class SmallGpu(runner.Runner):
     """A runner on a GPU that can hold ``room`` slices, or breaks; the arithmetic is done on the CPU."""
 
     def __init__(self, room: int, may_leave_gpu: bool, error: Exception | None = None) -> None:
-        super().__init__(nn.Identity(), torch.device("cuda"), may_leave_gpu, findings=[])
+        options = Options(device="auto" if may_leave_gpu else "cuda", precision="float32")
+        super().__init__(DECNN(), torch.device("cuda"), options, 1000.0, findings=[])
         self.room = room
         self.error = error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
         self.tried: list[tuple[str, int]] = []
