@@ -7,7 +7,7 @@ from pathlib import Path
 from decnn.errors import InputError
 from decnn.network import build_network
 from training.experiments.evaluate_heads import table
-from training.fit import settings_from
+from training.settings import settings_from
 
 _SOURCES = Path(__file__).with_name("sources.toml")
 _TEXT = """# {name} {version}

@@ -51,7 +51,7 @@ def evaluate(
         scored = []
         for number, (mr, hu, bone) in enumerate(cases):
             ct = synthesize(sitk.GetImageFromArray(mr), model, Options(device="cpu")).image
-            scored.append(score_case(ct, hu, bone))
+            scored.append(score_case(ct, hu, bone, head.has_vault))
             if pictures and number == 0:
                 draw_comparison(mr, hu, sitk.GetArrayFromImage(ct), pictures / f"{head.name}.png")
         row: dict = {"head": head.name, "reference": LABELS if head.hu is None else MEASURED_CT}
@@ -96,15 +96,17 @@ def _cases(head: Head, simulations: int) -> list[tuple[np.ndarray, np.ndarray, n
     return [(pair.mr.astype(np.float32), pair.hu.astype(np.float32), None) for pair in pairs]
 
 
-def score_case(ct: sitk.Image, hu: np.ndarray, bone: np.ndarray | None) -> dict:
+def score_case(ct: sitk.Image, hu: np.ndarray, bone: np.ndarray | None, has_vertex: bool = True) -> dict:
     """A synthetic CT's scores on the canonical grid, its parts', and the Dice with the labels' bone where it is known.
+
+    The parts are counted from the vertex: without it, they have no scores.
 
     A CT drawn from labels is blurred as a scanner's is, so its bone is not quite the labels'.
     """
     reference = sitk.GetImageFromArray(hu)
     row = as_row(score_images(ct, reference))
     synthetic = sitk.GetArrayFromImage(ct).astype(np.float32)
-    parts = levels(sitk.GetArrayFromImage(body_masks(reference)["tight"]) > 0)
+    parts = levels(sitk.GetArrayFromImage(body_masks(reference)["tight"]) > 0) if has_vertex else {}
     for part in PARTS:
         inside = parts.get(part)
         found = score(synthetic, hu, inside, keys=PART_METRICS) if inside is not None else dict.fromkeys(PART_METRICS)

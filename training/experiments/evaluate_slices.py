@@ -61,9 +61,13 @@ def evaluate_slices(model: Model, root: Path, patients: Sequence[str]) -> dict:
         halves += score_halves(item, ct)
         if item.plane == "sagittal":
             print(f"{item.patient}: MAE {rows[-1]['mae_hu_mask']:.1f} HU (sagittal)", file=sys.stderr, flush=True)
+    return {**identity(model), **summary(rows, halves)}
+
+
+def summary(rows: list[dict], halves: list[dict]) -> dict:
+    """Means over rows as those of score_slice() and score_halves(), and the rows themselves."""
     return {
-        **identity(model),
-        "patients": len(patients),
+        "patients": len({row["patient"] for row in rows}),
         "slices": len(rows),
         "mean": averaged(rows),
         "sd_over_patients": spread(rows),
@@ -73,6 +77,7 @@ def evaluate_slices(model: Model, root: Path, patients: Sequence[str]) -> dict:
             plane: _by([h for h in halves if h["plane"] == plane], "half") for plane in ("coronal", "sagittal")
         },
         "cases": [{key: _rounded(value) for key, value in row.items()} for row in rows],
+        "halves": [{key: _rounded(value) for key, value in row.items()} for row in halves],
     }
 
 
@@ -119,7 +124,9 @@ def score_halves(item: RealSlice, ct: np.ndarray) -> list[dict]:
         inside[part] = mask[part]
         keys = ["mae_hu" if key == "mae_hu_mask" else key for key in HALF_COLUMNS]
         found = score(ct, truth, inside, keys=keys)
-        rows.append({"plane": item.plane, "half": half, "mae_hu_mask": found.pop("mae_hu"), **found})
+        rows.append(
+            {"patient": item.patient, "plane": item.plane, "half": half, "mae_hu_mask": found.pop("mae_hu"), **found}
+        )
     return rows
 
 
