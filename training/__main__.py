@@ -151,7 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", type=Path, required=True, help="where the measures are stored; without --data, read")
     verb = verbs.add_parser("card", help="write a model's card from the stored figures")
     verb.add_argument("--model", type=Path, required=True, help="the model's folder")
-    verb.add_argument("--results", type=Path, required=True, help="JSON written by evaluate or cross-validate")
+    verb.add_argument(
+        "--results", type=Path, nargs="+", required=True, help="JSON files of evaluate, evaluate-slices, cross-validate"
+    )
     verb.add_argument("--limits", type=Path, required=True, help="Markdown list of known limits")
     return parser
 
