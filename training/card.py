@@ -43,9 +43,9 @@ The weights are subject to the strictest of these terms: if a source asks for no
 
 Metrics follow SynthRAD2023 where the name says so. "tight" and "wide" are the body masks of
 `decnn/evaluation/masks.py`, "mask" is the one that comes with a case. Bone is what lies above 250 HU. The vault lies
-0 to 80 mm below the vertex, the base 80 to 150 mm. `wet_error_mm` is the error of the water-equivalent thickness along 36
-parallel beams through the body, by the curve of Schneider et al., Phys Med Biol 41 (1996) 111. Where the reference is
-labels, its CT is drawn from them: its HU are assumed, not measured.
+0 to 80 mm below the vertex, the base 80 to 150 mm. `wet_error_mm` is the error of the water-equivalent thickness along
+36 parallel beams through the body, by the curve of Schneider et al., Phys Med Biol 41 (1996) 111. Where the reference
+is labels, its CT is drawn from them: its HU are assumed, not measured.
 
 **Not measured:** the error in dose.
 
