@@ -14,7 +14,7 @@ from decnn.model import Model, load_model
 from training.bank import add_measured, add_slices, entries_of, make_bank, open_pairs
 from training.card import write_card
 from training.experiments import ablate as ablation
-from training.experiments.check_rates import calibrate, judge_again
+from training.experiments.check_rates import calibrate
 from training.experiments.check_rates import table as findings_table
 from training.experiments.cross_validate import cross_validate
 from training.experiments.ct_statistics import measure
@@ -145,10 +145,11 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("sensitivity", parents=[data], help="what fat shift and thick slices cost the CT")
     verb.add_argument("--runs", type=Path, required=True, help="those of cross-validate")
     verb.add_argument("--json", type=Path, help="where to store the figures")
-    verb = verbs.add_parser("check-findings", help="count false alarms and detections of the findings on an input")
-    verb.add_argument("--data", type=Path, help="measure anew, from the folder with the heads (a quarter of an hour)")
+    verb = verbs.add_parser(
+        "check-findings", parents=[data], help="count false alarms and detections of the findings on an input"
+    )
     verb.add_argument("--seeds", type=int, default=3, help="simulated images per head and contrast")
-    verb.add_argument("--json", type=Path, required=True, help="where the measures are stored; without --data, read")
+    verb.add_argument("--json", type=Path, help="where to store the rates")
     verb = verbs.add_parser("card", help="write a model's card from the stored figures")
     verb.add_argument("--model", type=Path, required=True, help="the model's folder")
     verb.add_argument(
@@ -184,9 +185,11 @@ def _run(arguments: argparse.Namespace) -> None:
         made = add_measured(arguments.bank, arguments.pairs, arguments.variants, arguments.seed)
         print(f"{made} pairs were added to {arguments.bank}")
     elif arguments.verb == "find-misfits":
-        slices = read_slices(arguments.slices, find_patients(arguments.slices))
-        result = find_misfits(slices)
-        _show(result, json.dumps(result["misfits"], indent=2), arguments.json)
+        patients = find_patients(arguments.slices)
+        result = find_misfits(read_slices(arguments.slices, patients))
+        result["slices"] = len(result["slices"])
+        files = arguments.slices.glob("*/*.nii.gz")
+        _show(result, json.dumps(result["misfits"], indent=2), arguments.json, files)
     elif arguments.verb == "add-slices":
         misfits = read_misfits(arguments.misfits) if arguments.misfits else frozenset()
         made, left_out = add_slices(arguments.bank, arguments.slices, misfits, arguments.seed)
@@ -242,10 +245,7 @@ def _run(arguments: argparse.Namespace) -> None:
         result = measure_sensitivity(arguments.runs, arguments.data)
         _show(result, sensitivity_table(result), arguments.json)
     elif arguments.verb == "check-findings":
-        if arguments.data is None:
-            result = judge_again(json.loads(arguments.json.read_text(encoding="utf-8")))
-        else:
-            result = calibrate(arguments.data, arguments.seeds)
+        result = calibrate(arguments.data, arguments.seeds)
         _show(result, findings_table(result), arguments.json)
     elif arguments.verb == "card":
         print(write_card(arguments.model, arguments.results, arguments.limits))

@@ -286,12 +286,12 @@ def test_a_lattice_has_the_values_of_whole_slices(bank):
 def test_each_acquisition_is_scored_on_a_head_that_the_network_has_not_seen(data, bank, tmp_path, monkeypatch):
     monkeypatch.setattr(sensitivity, "LATTICE_MM", 16)
     fit(bank, tmp_path / "run", TINY)
-    for head in ("cranium", "nmd_19y"):
-        export(tmp_path / "run", tmp_path / head / "model", "0")
+    for fold in ("fold3", "fold2"):
+        export(tmp_path / "run", tmp_path / fold / "model", "0")
     result = sensitivity.measure_sensitivity(tmp_path, data, ["cranium"])
     rows = {row["acquisition"]: row for row in result["rows"]}
     assert rows.keys() == sensitivity.ACQUISITIONS.keys()
-    assert result["weights_sha256"] == {"cranium": load_model(str(tmp_path / "cranium/model")).weights_sha256}
+    assert result["weights_sha256"] == {"cranium": load_model(tmp_path / "fold3/model").weights_sha256}
     assert len({row["mae_hu"] for row in rows.values()}) == len(rows)
     text = sensitivity.table(result)
     assert all(f"| {name} | {row['mae_hu']:.0f} |" in text for name, row in rows.items())
