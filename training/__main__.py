@@ -72,7 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--seed", type=int, default=1)
     verb.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     verb = verbs.add_parser("add-pairs", parents=[bank], help="add measured pairs of T1 and CT to the bank")
-    verb.add_argument("--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER or folder:FOLDER")
+    verb.add_argument(
+        "--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER, folder:FOLDER or bids:FOLDER"
+    )
     verb.add_argument("--variants", type=int, default=2, help="times that each is moved, deformed and acquired anew")
     verb.add_argument("--seed", type=int, default=1)
     verb = verbs.add_parser("find-misfits", help="list the real slices whose MR and CT do not lie on each other")
@@ -131,7 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("evaluate-pairs", parents=[device], help="score a model on measured pairs of T1 and CT")
     verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
-    verb.add_argument("--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER or folder:FOLDER")
+    verb.add_argument(
+        "--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER, folder:FOLDER or bids:FOLDER"
+    )
     verb.add_argument(
         "--json", type=Path, help="where to store the figures; the names of the cases' folders are stored with them"
     )

@@ -35,7 +35,7 @@ _heads: dict[str, Head] = {}
 class Entry:
     """A kind of pair in the bank: of one head, with simulated T1s or its measured one; or measured pairs of a kind.
 
-    head: its name, or the kind ("synthrad", "folder").
+    head: its name, or the kind ("synthrad", "folder", "bids", "slices").
     """
 
     head: str
@@ -89,7 +89,7 @@ def add_measured(bank: Path, spec: str, variants: int, seed: int) -> int:
     taken out of the MR, too. A sentence on each case that is left out goes to stderr.
 
     Args:
-        spec: "synthrad:FOLDER" or "folder:FOLDER" (training.measured_pairs.readers); the kind is the entry's name.
+        spec: "synthrad:FOLDER", ... (training.measured_pairs.readers); the kind is the entry's name.
 
     Returns:
         How many pairs were made.

@@ -63,8 +63,9 @@ _OF_ITS_KIND = (
     "patches of {patch} x {patch} mm, without the patients and heads that it is scored on"
 )
 _MEASURED = {
-    "synthrad": "measured T1 and CT of SynthRAD2023, Task 1, brain. Terms: CC BY-NC 4.0, non-commercial",
+    "synthrad": "measured MR and CT of SynthRAD2023 or 2025, Task 1. Terms: CC BY-NC 4.0, non-commercial",
     "folder": "measured T1 and CT of your own. Terms: yours to state",
+    "bids": "measured T1 and CT of your own. Terms: yours to state",
 }
 _OTHER_NAMES = {"slices": "real_slices"}
 
