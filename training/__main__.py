@@ -24,6 +24,8 @@ from training.experiments.evaluate_pairs import evaluate_pairs
 from training.experiments.evaluate_pairs import table as pairs_table
 from training.experiments.evaluate_slices import choose_patients, evaluate_slices
 from training.experiments.evaluate_slices import table as slices_table
+from training.experiments.paper import run_paper
+from training.experiments.paper import table as paper_table
 from training.experiments.sensitivity import measure_sensitivity
 from training.experiments.sensitivity import table as sensitivity_table
 from training.export import export
@@ -116,6 +118,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--runs", type=Path, required=True, help="folder for the runs")
     verb.add_argument("--steps", type=int, default=400)
     verb.add_argument("--seeds", type=int, default=3)
+    verb.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="only these rows of the table")
+    verb.add_argument("--json", type=Path, help="where to store the figures")
+    verb = verbs.add_parser(
+        "paper", parents=[bank, device, ahead], help="the paper's experiment on real slices; print the table"
+    )
+    verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices")
+    verb.add_argument("--runs", type=Path, required=True, help="folder for the runs")
+    verb.add_argument("--steps", type=int, default=4000)
     verb.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="only these rows of the table")
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("measure-ct", parents=[data], help="HU per tissue and depth in the CTs of real heads")
@@ -227,6 +237,10 @@ def _run(arguments: argparse.Namespace) -> None:
             arguments.bank, arguments.runs, arguments.steps, arguments.seeds, arguments.device, arguments.rows
         )
         _show(result, ablation.table(result), arguments.json)
+    elif arguments.verb == "paper":
+        a = arguments
+        result = run_paper(a.slices, a.bank, a.runs, a.steps, a.device, a.rows, a.workers)
+        _show(result, paper_table(result), a.json, a.slices.glob("*/*.nii.gz"))
     elif arguments.verb == "measure-ct":
         result = measure(arguments.data)
         _show(result, json.dumps(result, indent=2), arguments.json)

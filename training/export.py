@@ -16,6 +16,8 @@ _HEADS = {
 
 def describe(settings: Settings) -> str:
     """What the network is, and how it differs from the paper's, in sentences."""
+    if settings.network != "DECNN":
+        return f"T1-weighted MR of the head to CT. {settings.network}, to compare DECNN with."
     kind = "pyramid" if settings.pyramid else "dilated" if set(settings.dilations) != {1} else "plain"
     head = _HEADS[kind].format(
         dilations=", ".join(map(str, settings.dilations)),

@@ -87,7 +87,9 @@ class Settings:
             raise InputError("The recipe names no heads and no measured pairs: there is nothing to learn from.")
 
     def architecture(self) -> dict:
-        """Arguments of the network's class."""
+        """Arguments of the network's class. A U-Net has the widths of its levels in ``pyramid``."""
+        if self.network == "UNet":
+            return {"in_channels": self.neighbours + self.depth_channel, "widths": list(self.pyramid)}
         return {
             "in_channels": self.neighbours + self.depth_channel,
             "features": self.features,

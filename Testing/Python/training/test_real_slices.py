@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from decnn.errors import InputError
 from decnn.evaluation.overlap import dice
@@ -18,6 +19,8 @@ from training.augment import vary_slice
 from training.bank import Entry, add_slices, open_pairs, patients_of
 from training.experiments import evaluate_slices as scorer
 from training.experiments.evaluate_slices import COLUMNS, choose_patients, evaluate_slices, score_slice, table
+from training.experiments.paper import flop, paired_p, run_paper
+from training.experiments.paper import table as table_of_paper
 from training.export import export
 from training.fit import BEST, LOG, averaged_network, fit
 from training.measured_pairs.misfits import find_misfits, read_misfits
@@ -228,3 +231,25 @@ def test_a_network_learns_from_slices_and_its_best_is_kept(bank, root, tmp_path,
     assert set(result["made"]) == {"command", "commit", "date", "data"}
     assert str(tmp_path) not in stored.read_text() and str(root) not in stored.read_text()
     assert capsys.readouterr().out.strip().endswith(table(result))
+
+
+def test_the_experiment_of_the_paper_compares_rows_of_one_fold(bank, root, tmp_path):
+    names = ["DECNN, N = 3", "DECNN, N = 0", "U-Net, of the size of DECNN, N = 3"]
+    result = run_paper(root, bank, tmp_path, steps=2, names=names)
+    lines = {line["name"]: line for line in result["rows"]}
+    assert set(lines) == set(names) and "against" not in lines["DECNN, N = 3"]
+    assert all(0 < lines[name]["p"] <= 1 and lines[name]["against"] == "DECNN, N = 3" for name in names[1:])
+    sizes = [lines[name]["parameters"] for name in (names[0], names[2])]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.1)
+    assert "| DECNN, N = 0 |" in table_of_paper(result)
+    assert run_paper(root, bank, tmp_path, steps=2, names=names) == result
+    with pytest.raises(InputError, match="no row nobody"):
+        run_paper(root, bank, tmp_path, steps=2, names=["nobody"])
+
+
+def test_operations_and_the_paired_test_by_hand():
+    convolution = torch.nn.Conv2d(3, 5, 3, padding=1)
+    assert flop(convolution, 3, 10, 20) == 2 * 10 * 20 * 5 * 3 * 9
+    assert paired_p([1, 2, 3], [1, 2, 3]) == 1.0
+    better = np.random.default_rng(0).normal(100, 10, 27)
+    assert paired_p(better, better + 3) < 0.001
