@@ -140,6 +140,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
     verb.add_argument("--heads", nargs="+", required=True, help="heads that the model has not been trained on")
     verb.add_argument("--pictures", type=Path, help="folder for a picture per head: MR, both CTs, their difference")
+    verb.add_argument(
+        "--simulations", type=int, default=SIMULATIONS, help="T1s simulated of each head without a measured one"
+    )
+    verb.add_argument(
+        "--repeated", action="store_true", help="each slice as its own neighbours: what the form of real slices costs"
+    )
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("evaluate-pairs", parents=[device], help="score a model on measured pairs of T1 and CT")
     verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
@@ -248,7 +254,8 @@ def _run(arguments: argparse.Namespace) -> None:
         labels = read_labels(arguments.recipe)
         print(export(arguments.run, arguments.model, arguments.version, labels, arguments.best))
     elif arguments.verb == "evaluate":
-        result = evaluate(load_model(arguments.model), arguments.data, arguments.heads, pictures=arguments.pictures)
+        a = arguments
+        result = evaluate(load_model(a.model), a.data, a.heads, a.simulations, a.pictures, a.repeated)
         _show(result, heads_table(result), arguments.json)
     elif arguments.verb == "evaluate-pairs":
         model = load_model(arguments.model)

@@ -20,9 +20,16 @@ from decnn.model import Model
 from decnn.runner import without_batch_norm
 from decnn.views import AXES, view_input
 from training.experiments.evaluate_heads import averaged, identity
-from training.measured_pairs.slices import RealSlice, centre_of, find_patients, fold_of, prepare, read_slices
+from training.measured_pairs.slices import (
+    SKIN_MARGIN,
+    RealSlice,
+    centre_of,
+    find_patients,
+    fold_of,
+    prepare,
+    read_slices,
+)
 
-_SKIN_MARGIN = 2  # as the engine's
 COLUMNS = ("mae_hu_mask", "mae_hu_tight", *(metric.key for metric in metrics_of(2) if metric.key != "mae_hu"))
 """Of every slice; all but mae_hu_tight in the mask that comes with it."""
 HALF_COLUMNS = tuple(key for key in COLUMNS if not key.startswith(("wet_", "ssim_", "psnr_", "mae_hu_tight")))
@@ -92,7 +99,7 @@ def slice_predictor(model: Model) -> Callable[[RealSlice], np.ndarray]:
         with torch.inference_mode():
             final = network(torch.from_numpy(channels).contiguous(memory_format=torch.channels_last))[0][0, 0].numpy()
         head = sitk.GetImageFromArray(np.take(inside, 0, item.axis).astype(np.uint8))
-        skin = sitk.GetArrayFromImage(sitk.BinaryDilate(head, [_SKIN_MARGIN] * 2, sitk.sitkBall)) > 0
+        skin = sitk.GetArrayFromImage(sitk.BinaryDilate(head, [SKIN_MARGIN] * 2, sitk.sitkBall)) > 0
         return np.where(skin, np.clip(np.rint(final * model.spec["output"]["scale_hu"]), *CT_RANGE_HU), AIR_HU)
 
     return predict

@@ -144,6 +144,9 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(data, bank, tmp_p
     result = evaluate(model, data, ["cranium"], simulations=1)
     assert set(COLUMNS) <= set(result["heads"][0]) and result["heads"][0]["reference"] == "measured CT"
     assert "cranium" in table(result)
+    repeated = evaluate(model, data, ["cranium"], simulations=1, repeated=True)
+    assert repeated["repeated"] and set(repeated["heads"][0]) == set(result["heads"][0])
+    assert repeated["heads"][0]["mae_hu_tight"] != result["heads"][0]["mae_hu_tight"]
 
     log = tmp_path / "whole" / fitting.LOG
     draw_curve([log], tmp_path / "curve.png")
