@@ -51,7 +51,7 @@ def evaluate(
     Args:
         simulations: how many contrasts of a head without a measured T1 are simulated and averaged.
         pictures: folder for a PNG per head (of its first contrast).
-        repeated: give each slice as its own neighbours, with the depth in its plane (``training.experiments.repeated``).
+        repeated: give each slice as its own neighbours, with the depth in its plane: ``experiments.repeated``.
     """
     rows: list[dict] = []
     for head in read_heads(data, names):
