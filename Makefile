@@ -25,7 +25,7 @@ export QT_QPA_PLATFORM ?= offscreen
 QT_LIBRARIES := $(CURDIR)/$(VENV)/qt-libraries
 export LD_LIBRARY_PATH := $(QT_LIBRARIES)$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
-.PHONY: demo test lint bench screenshots train train-full clean
+.PHONY: quality demo test lint bench screenshots train train-full clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -46,6 +46,11 @@ bench: $(READY)
 
 screenshots: $(READY)
 	$(PY) Testing/tools/screenshots.py Resources
+
+# docs/quality.md, the figures of README and the model's card, from training/results.
+quality: $(READY)
+	$(PY) -m training quality --results training/results/decnn-head-t1 --page docs/quality.md --readme README.md
+	$(PY) -m training card --model MRtoCT/Resources/Models/decnn-head-t1 --results training/results/decnn-head-t1/slices.json training/results/decnn-head-t1/heads.json --limits training/results/decnn-head-t1/limits.md
 
 # A recipe (training/recipes), run from random weights: bank, network, model, and what it is worth on what it has not seen.
 define TRAIN

@@ -26,6 +26,7 @@ from training.experiments.evaluate_slices import choose_patients, evaluate_slice
 from training.experiments.evaluate_slices import table as slices_table
 from training.experiments.paper import run_paper
 from training.experiments.paper import table as paper_table
+from training.experiments.quality import write_quality
 from training.experiments.sensitivity import measure_sensitivity
 from training.experiments.sensitivity import table as sensitivity_table
 from training.export import export
@@ -170,6 +171,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--seeds", type=int, default=3, help="simulated images per head and contrast")
     verb.add_argument("--json", type=Path, help="where to store the rates")
+    verb = verbs.add_parser("quality", help="write docs/quality.md and the figures of README from stored figures")
+    verb.add_argument("--results", type=Path, required=True, help="folder with slices.json and heads.json of a model")
+    verb.add_argument("--page", type=Path, required=True, help="the page to write")
+    verb.add_argument("--readme", type=Path, required=True, help="README with the marks between which figures stand")
     verb = verbs.add_parser("card", help="write a model's card from the stored figures")
     verb.add_argument("--model", type=Path, required=True, help="the model's folder")
     verb.add_argument(
@@ -272,6 +277,8 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.verb == "check-findings":
         result = calibrate(arguments.data, arguments.seeds)
         _show(result, findings_table(result), arguments.json)
+    elif arguments.verb == "quality":
+        write_quality(arguments.results, arguments.page, arguments.readme)
     elif arguments.verb == "card":
         print(write_card(arguments.model, arguments.results, arguments.limits))
 

@@ -67,6 +67,7 @@ def evaluate(
                 draw_comparison(mr, hu, sitk.GetArrayFromImage(ct), pictures / f"{head.name}.png")
         row: dict = {"head": head.name, "reference": LABELS if head.hu is None else MEASURED_CT}
         row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(cases)} simulated T1"
+        row["seen"] = "yes" if head.name in model.spec.get("training", {}).get("heads", ()) else "no"
         rows.append(row | averaged(scored))
         print(f"{head.name}: MAE {rows[-1]['mae_hu_tight']:.1f} HU", file=sys.stderr, flush=True)
     return {**identity(model), "simulations": simulations, "repeated": repeated, "heads": rows}
@@ -78,13 +79,16 @@ def identity(model: Model) -> dict[str, str]:
 
 
 def table(result: dict) -> str:
-    """The result as Markdown: a table of the heads with a measured CT, and one of those drawn from labels."""
+    """The result as Markdown: a table of the heads with a measured CT, and one of those drawn from labels.
+
+    seen: whether the model was trained on pairs made from the head.
+    """
     parts = []
     for kind in (MEASURED_CT, LABELS):
         rows = [row for row in result["heads"] if row["reference"] == kind]
         if rows:
-            mean = {"head": "mean", "mr": ""} | averaged(rows)
-            parts += [f"Reference: {kind}", "", markdown([*rows, mean], ("head", "mr", *SHOWN)), ""]
+            mean = {"head": "mean", "mr": "", "seen": ""} | averaged(rows)
+            parts += [f"Reference: {kind}", "", markdown([*rows, mean], ("head", "mr", "seen", *SHOWN)), ""]
     return "\n".join(parts).rstrip()
 
 

@@ -10,6 +10,7 @@ import pytest
 from decnn.catalog import DEFAULT_MODEL, MODELS_FOLDER
 from decnn.errors import InputError
 from training.card import write_card
+from training.experiments.quality import write_quality
 from training.fit import Settings
 
 RESULTS = Path(__file__).resolve().parents[3] / "training/results"
@@ -47,3 +48,17 @@ def test_figures_of_another_model_are_refused(tmp_path):
     results.write_text("{")
     with pytest.raises(InputError, match="is no JSON"):
         write_card(tmp_path, [results], limits)
+
+
+def test_the_page_of_quality_is_what_the_stored_figures_make(tmp_path):
+    top = RESULTS.parents[1]
+    readme = tmp_path / "README.md"
+    readme.write_text((top / "README.md").read_text())
+    write_quality(RESULTS / DEFAULT_MODEL, tmp_path / "quality.md", readme)
+    assert (tmp_path / "quality.md").read_text() == (top / "docs/quality.md").read_text()
+    assert readme.read_text() == (top / "README.md").read_text()
+    readme.write_text("# nothing\n")
+    with pytest.raises(InputError, match="lacks the marks"):
+        write_quality(RESULTS / DEFAULT_MODEL, tmp_path / "quality.md", readme)
+    with pytest.raises(InputError, match="slices.json cannot be read"):
+        write_quality(tmp_path, tmp_path / "quality.md", readme)
