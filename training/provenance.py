@@ -16,7 +16,7 @@ def made_by(arguments: Sequence[str], data: Iterable[Path] = ()) -> dict[str, st
 
     Args:
         arguments: of ``python -m training``.
-        data: files that the figures were measured on; the digest is of the last two parts of each path, and its content.
+        data: files that the figures were measured on; the digest is of folder, name and content of each.
     """
     command = " ".join(["python -m training", *(Path(a).name if a.startswith("/") else a for a in arguments)])
     facts = {"command": command, "commit": _commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d")}
