@@ -12,6 +12,8 @@ READY := $(VENV)/.ready
 # The folder of the T1 heads and CT heads that training reads (training/README.md tells where they come from).
 DATA ?= ../shared/data
 RUNS ?= runs
+# Real slices: MR and CT of one person.
+SLICES ?= $(DATA)/real_slices
 # Where train-full trains, and how many processes make its batches ahead.
 DEVICE ?= cpu
 WORKERS ?= 0
@@ -23,7 +25,7 @@ export QT_QPA_PLATFORM ?= offscreen
 QT_LIBRARIES := $(CURDIR)/$(VENV)/qt-libraries
 export LD_LIBRARY_PATH := $(QT_LIBRARIES)$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
-.PHONY: demo test lint bench screenshots train train-full clean
+.PHONY: quality demo test lint bench screenshots train train-full clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -45,34 +47,27 @@ bench: $(READY)
 screenshots: $(READY)
 	$(PY) Testing/tools/screenshots.py Resources
 
-train: $(READY)
-	$(PY) -m training simulate --data "$(DATA)" --bank "$(RUNS)/small-bank" --pairs 1
-	$(PY) -m training fit --bank "$(RUNS)/small-bank" --run "$(RUNS)/small" --pairs 1 --steps 300 --patch 96 --average 0.98 --hold-out ernie
-	$(PY) -m training export --run "$(RUNS)/small" --model "$(RUNS)/small/model" --version 0
-	$(PY) -m training evaluate --model "$(RUNS)/small/model" --data "$(DATA)" --heads ernie --json "$(RUNS)/small/scores.json"
+# docs/quality.md, the figures of README and the model's card, from training/results.
+quality: $(READY)
+	$(PY) -m training quality --results training/results/decnn-head-t1 --page docs/quality.md --readme README.md
+	$(PY) -m training card --model MRtoCT/Resources/Models/decnn-head-t1 --results training/results/decnn-head-t1/slices.json training/results/decnn-head-t1/heads.json --limits training/results/decnn-head-t1/limits.md
 
-FIT = $(PY) -m training fit --bank "$(RUNS)/bank" --device $(DEVICE) --workers $(WORKERS)
-EXPORT = $(PY) -m training export
-# A part of the bundled model that another one goes on from: its name, and what fit is given.
-define PART
-$(FIT) --run "$(RUNS)/$(1)" $(2)
-$(EXPORT) --run "$(RUNS)/$(1)" --model "$(RUNS)/$(1)/model" --version 0
+# A recipe (training/recipes), run from random weights: bank, network, model, and what it is worth on what it has not seen.
+define TRAIN
+$(PY) -m training simulate --recipe training/recipes/$(2).toml --data "$(DATA)" --bank "$(RUNS)/$(1)-bank"
+$(PY) -m training find-misfits --slices "$(SLICES)" --json "$(RUNS)/$(1)-bank/misfits.json"
+$(PY) -m training add-slices --bank "$(RUNS)/$(1)-bank" --slices "$(SLICES)" --misfits "$(RUNS)/$(1)-bank/misfits.json"
+$(PY) -m training fit --recipe training/recipes/$(2).toml --bank "$(RUNS)/$(1)-bank" --run "$(RUNS)/$(1)" --fold 1 --device $(DEVICE) --workers $(WORKERS)
+$(PY) -m training export --recipe training/recipes/$(2).toml --run "$(RUNS)/$(1)" --model "$(RUNS)/$(1)/$(2)" --version 0
+$(PY) -m training evaluate-slices --model "$(RUNS)/$(1)/$(2)" --slices "$(SLICES)" --fold 1 --json "$(RUNS)/$(1)/slices.json"
+$(PY) -m training evaluate --model "$(RUNS)/$(1)/$(2)" --data "$(DATA)" --heads $(3) --json "$(RUNS)/$(1)/heads.json"
 endef
-# Eight parts by the squared error, on the first 12 pairs of each kind; the ninth as fit does by itself.
-SQUARED := --pairs 12 --loss l2
+
+train: $(READY)
+	$(call TRAIN,small-run,small,cptac_head)
 
 train-full: $(READY)
-	$(PY) -m training simulate --data "$(DATA)" --bank "$(RUNS)/bank"
-	$(call PART,first,--steps 5500 $(SQUARED) --bone-weight 0)
-	$(call PART,second,--init "$(RUNS)/first/model" --steps 6500 --learning-rate 0.0015 --seed 2 $(SQUARED) --bone-weight 0)
-	$(call PART,third,--init "$(RUNS)/second/model" --steps 6500 --learning-rate 0.001 --seed 3 $(SQUARED) --bone-weight 0)
-	$(call PART,fourth,--init "$(RUNS)/third/model" --steps 4000 --learning-rate 0.001 --seed 4 $(SQUARED) --bone-weight 0)
-	$(call PART,fifth,--init "$(RUNS)/fourth/model" --steps 1000 --learning-rate 0.0007 --seed 5 $(SQUARED) --bone-weight 0)
-	$(call PART,sixth,--init "$(RUNS)/fifth/model" --steps 1500 --learning-rate 0.0015 --seed 6 $(SQUARED) --bone-weight 0)
-	$(call PART,seventh,--init "$(RUNS)/sixth/model" --steps 4400 --learning-rate 0.0015 --seed 7 $(SQUARED) --bone-weight 0)
-	$(call PART,eighth,--init "$(RUNS)/seventh/model" --steps 3100 --learning-rate 0.0015 --seed 8 $(SQUARED))
-	$(FIT) --run "$(RUNS)/ninth" --init "$(RUNS)/eighth/model" --steps 5000 --learning-rate 0.001 --seed 9
-	$(EXPORT) --run "$(RUNS)/ninth" --model "$(RUNS)/model/decnn-head-t1" --version 0.9.0
+	$(call TRAIN,full-run,decnn-head-t1,cptac_head nyhead)
 
 $(READY): pyproject.toml constraints.txt Testing/tools/qt_libraries.py Testing/tools/dicom_judge.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }

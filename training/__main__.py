@@ -10,28 +10,34 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from decnn.errors import DecnnError, InputError
-from decnn.model import load_model
+from decnn.model import Model, load_model
 from training.bank import add_measured, add_slices, entries_of, make_bank, open_pairs
 from training.card import write_card
 from training.experiments import ablate as ablation
-from training.experiments.check_rates import calibrate, judge_again
+from training.experiments.check_rates import calibrate
 from training.experiments.check_rates import table as findings_table
 from training.experiments.cross_validate import cross_validate
 from training.experiments.ct_statistics import measure
-from training.experiments.evaluate_heads import SIMULATIONS, evaluate, table
+from training.experiments.evaluate_heads import SIMULATIONS, evaluate
+from training.experiments.evaluate_heads import table as heads_table
 from training.experiments.evaluate_pairs import evaluate_pairs
 from training.experiments.evaluate_pairs import table as pairs_table
 from training.experiments.evaluate_slices import choose_patients, evaluate_slices
 from training.experiments.evaluate_slices import table as slices_table
+from training.experiments.paper import run_paper
+from training.experiments.paper import table as paper_table
+from training.experiments.quality import write_quality
 from training.experiments.sensitivity import measure_sensitivity
 from training.experiments.sensitivity import table as sensitivity_table
 from training.export import export
-from training.fit import Settings, fit
+from training.fit import entries, fit
+from training.heads.catalog import NAMES
 from training.heads.fetch import fetch
 from training.measured_pairs.misfits import find_misfits, read_misfits
 from training.measured_pairs.slices import find_patients, read_slices
 from training.pictures import draw_curve, draw_preview
 from training.provenance import made_by
+from training.settings import DEFAULT_RECIPE, Settings, read_labels, read_settings
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,21 +52,32 @@ def _parser() -> argparse.ArgumentParser:
     ahead = argparse.ArgumentParser(add_help=False)
     ahead.add_argument("--workers", type=int, default=0, help="processes that make batches ahead, so a GPU is not idle")
     settings = argparse.ArgumentParser(add_help=False)
+    settings.add_argument("--recipe", type=Path, default=DEFAULT_RECIPE, help="TOML file of the run, see recipes/")
     for setting in fields(Settings):
-        if setting.type in (int, float):
-            settings.add_argument("--" + setting.name.replace("_", "-"), type=setting.type, default=setting.default)
-    settings.add_argument("--loss", choices=("l2", "l1"), default=Settings().loss, help="squared or absolute error")
+        if setting.type in (int, float) and setting.name != "fold":
+            settings.add_argument(
+                "--" + setting.name.replace("_", "-"), type=setting.type, help="instead of the recipe's"
+            )
+    settings.add_argument("--loss", choices=("l2", "l1"), help="squared or absolute error, instead of the recipe's")
+    settings.add_argument("--init", help="a model (name or folder) to start from, of the same architecture")
+    settings.add_argument(
+        "--measured", nargs=2, action="append", default=[], metavar=("KIND", "SHARE"),
+        help="a kind of measured pairs and its share of the patches, instead of the recipe's; once for each kind",
+    )  # fmt: skip
 
     verb = verbs.add_parser("fetch", help="download, convert and check the files of sources.toml")
     verb.add_argument("--data", type=Path, required=True, help="folder to put them into")
     verb.add_argument("--sources", nargs="+", default=(), help="which ones; if not given, all that training needs")
     verb.add_argument("--check", action="store_true", help="download nothing, check what is there")
     verb = verbs.add_parser("simulate", parents=[data, bank], help="make the bank of pairs; goes on where it stopped")
-    verb.add_argument("--pairs", type=int, default=Settings().pairs, help="pairs of each head and kind of T1")
+    verb.add_argument("--recipe", type=Path, default=DEFAULT_RECIPE, help="TOML file that names the heads")
+    verb.add_argument("--pairs", type=int, help="pairs of each head and kind of T1, instead of the recipe's")
     verb.add_argument("--seed", type=int, default=1)
     verb.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     verb = verbs.add_parser("add-pairs", parents=[bank], help="add measured pairs of T1 and CT to the bank")
-    verb.add_argument("--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER or folder:FOLDER")
+    verb.add_argument(
+        "--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER, folder:FOLDER or bids:FOLDER"
+    )
     verb.add_argument("--variants", type=int, default=2, help="times that each is moved, deformed and acquired anew")
     verb.add_argument("--seed", type=int, default=1)
     verb = verbs.add_parser("find-misfits", help="list the real slices whose MR and CT do not lie on each other")
@@ -82,23 +99,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
     verb.add_argument("--hold-out", nargs="*", default=[], metavar="HEAD", help="heads to leave out, to be scored on")
-    verb.add_argument(
-        "--measured",
-        nargs=2,
-        metavar=("KIND", "SHARE"),
-        help="synthrad, folder or slices, and the share of the patches",
-    )
-    verb.add_argument("--init", help="a model (name or folder) to start from, of the same architecture")
+    verb.add_argument("--fold", type=int, default=0, help="leave out this fold (1 to 5): patients and heads")
     verb = verbs.add_parser("curve", help="draw the learning curve of a run")
     verb.add_argument("--log", type=Path, nargs="+", required=True, help="its log, after those of what it started from")
     verb.add_argument("--png", type=Path, required=True)
     verb = verbs.add_parser(
         "cross-validate",
         parents=[data, bank, settings, device, ahead],
-        help="leave each head out once; print the table",
+        help="five folds that leave out patients and heads; print the tables",
     )
     verb.add_argument("--runs", type=Path, required=True, help="folder for the runs")
-    verb.add_argument("--heads", nargs="*", default=[], help="heads to leave out; all if none is named")
+    verb.add_argument("--slices", type=Path, help="folder of the real slices; without it, only heads are scored")
+    verb.add_argument("--folds", type=int, nargs="*", default=[], help="the folds to do, 1 to 5; all if none is named")
     verb.add_argument(
         "--simulations", type=int, default=SIMULATIONS, help="T1s simulated of each head without a measured one"
     )
@@ -109,20 +121,38 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--seeds", type=int, default=3)
     verb.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="only these rows of the table")
     verb.add_argument("--json", type=Path, help="where to store the figures")
+    verb = verbs.add_parser(
+        "paper", parents=[bank, device, ahead], help="the paper's experiment on real slices; print the table"
+    )
+    verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices")
+    verb.add_argument("--runs", type=Path, required=True, help="folder for the runs")
+    verb.add_argument("--steps", type=int, default=4000)
+    verb.add_argument("--rows", nargs="+", default=[], metavar="NAME", help="only these rows of the table")
+    verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("measure-ct", parents=[data], help="HU per tissue and depth in the CTs of real heads")
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("export", help="make a model folder of a run")
     verb.add_argument("--run", type=Path, required=True)
     verb.add_argument("--model", type=Path, required=True, help="the folder to write; its name names the model")
     verb.add_argument("--version", required=True)
+    verb.add_argument("--recipe", type=Path, default=DEFAULT_RECIPE, help="TOML file with the model's title and terms")
+    verb.add_argument("--best", action="store_true", help="the checkpoint with the least error in validation")
     verb = verbs.add_parser("evaluate", parents=[data], help="score a model on heads and print the table")
     verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
     verb.add_argument("--heads", nargs="+", required=True, help="heads that the model has not been trained on")
     verb.add_argument("--pictures", type=Path, help="folder for a picture per head: MR, both CTs, their difference")
+    verb.add_argument(
+        "--simulations", type=int, default=SIMULATIONS, help="T1s simulated of each head without a measured one"
+    )
+    verb.add_argument(
+        "--repeated", action="store_true", help="each slice as its own neighbours: what the form of real slices costs"
+    )
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("evaluate-pairs", parents=[device], help="score a model on measured pairs of T1 and CT")
     verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
-    verb.add_argument("--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER or folder:FOLDER")
+    verb.add_argument(
+        "--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER, folder:FOLDER or bids:FOLDER"
+    )
     verb.add_argument(
         "--json", type=Path, help="where to store the figures; the names of the cases' folders are stored with them"
     )
@@ -136,13 +166,20 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("sensitivity", parents=[data], help="what fat shift and thick slices cost the CT")
     verb.add_argument("--runs", type=Path, required=True, help="those of cross-validate")
     verb.add_argument("--json", type=Path, help="where to store the figures")
-    verb = verbs.add_parser("check-findings", help="count false alarms and detections of the findings on an input")
-    verb.add_argument("--data", type=Path, help="measure anew, from the folder with the heads (a quarter of an hour)")
+    verb = verbs.add_parser(
+        "check-findings", parents=[data], help="count false alarms and detections of the findings on an input"
+    )
     verb.add_argument("--seeds", type=int, default=3, help="simulated images per head and contrast")
-    verb.add_argument("--json", type=Path, required=True, help="where the measures are stored; without --data, read")
+    verb.add_argument("--json", type=Path, help="where to store the rates")
+    verb = verbs.add_parser("quality", help="write docs/quality.md and the figures of README from stored figures")
+    verb.add_argument("--results", type=Path, required=True, help="folder with slices.json and heads.json of a model")
+    verb.add_argument("--page", type=Path, required=True, help="the page to write")
+    verb.add_argument("--readme", type=Path, required=True, help="README with the marks between which figures stand")
     verb = verbs.add_parser("card", help="write a model's card from the stored figures")
     verb.add_argument("--model", type=Path, required=True, help="the model's folder")
-    verb.add_argument("--results", type=Path, required=True, help="JSON written by evaluate or cross-validate")
+    verb.add_argument(
+        "--results", type=Path, nargs="+", required=True, help="JSON files of evaluate, evaluate-slices, cross-validate"
+    )
     verb.add_argument("--limits", type=Path, required=True, help="Markdown list of known limits")
     return parser
 
@@ -165,16 +202,19 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.verb == "fetch":
         fetch(arguments.data, arguments.sources, download=not arguments.check)
     elif arguments.verb == "simulate":
-        make_bank(
-            arguments.data, arguments.bank, Settings().entries(), arguments.pairs, arguments.seed, arguments.workers
-        )
+        settings = read_settings(arguments.recipe)
+        heads = [entry for entry in entries(settings) if entry.head in NAMES]
+        pairs = settings.pairs if arguments.pairs is None else arguments.pairs
+        make_bank(arguments.data, arguments.bank, heads, pairs, arguments.seed, arguments.workers)
     elif arguments.verb == "add-pairs":
         made = add_measured(arguments.bank, arguments.pairs, arguments.variants, arguments.seed)
         print(f"{made} pairs were added to {arguments.bank}")
     elif arguments.verb == "find-misfits":
-        slices = read_slices(arguments.slices, find_patients(arguments.slices))
-        result = find_misfits(slices)
-        _show(result, json.dumps(result["misfits"], indent=2), arguments.json)
+        patients = find_patients(arguments.slices)
+        result = find_misfits(read_slices(arguments.slices, patients))
+        result["slices"] = len(result["slices"])
+        files = arguments.slices.glob("*/*.nii.gz")
+        _show(result, json.dumps(result["misfits"], indent=2), arguments.json, files)
     elif arguments.verb == "add-slices":
         misfits = read_misfits(arguments.misfits) if arguments.misfits else frozenset()
         made, left_out = add_slices(arguments.bank, arguments.slices, misfits, arguments.seed)
@@ -187,32 +227,41 @@ def _run(arguments: argparse.Namespace) -> None:
         ]
         draw_preview(shown, arguments.png)
     elif arguments.verb == "fit":
-        init = load_model(arguments.init) if arguments.init else None
-        settings = replace(_settings(arguments), init=init.weights_sha256 if init else "")
+        settings, init = _settings(arguments)
+        if arguments.fold:
+            settings = settings.without_fold(arguments.fold)
         for head in arguments.hold_out:
             settings = settings.without(head)
-        if arguments.measured:
-            settings = settings.with_measured(arguments.measured[0], _share(arguments.measured[1]))
         fit(arguments.bank, arguments.run, settings, arguments.device, init, arguments.workers)
     elif arguments.verb == "curve":
         draw_curve(arguments.log, arguments.png)
     elif arguments.verb == "cross-validate":
         a = arguments
-        result = cross_validate(a.data, a.bank, a.runs, _settings(a), a.simulations, a.device, a.heads, a.workers)
-        _show(result, table(result), arguments.json)
+        settings, init = _settings(a)
+        result = cross_validate(
+            a.data, a.bank, a.runs, settings, a.simulations, a.device, a.slices, a.folds, a.workers, init
+        )
+        text = heads_table(result) + ("\n\n" + slices_table(result["slices"]) if "slices" in result else "")
+        _show(result, text, arguments.json)
     elif arguments.verb == "ablate":
         result = ablation.ablate(
             arguments.bank, arguments.runs, arguments.steps, arguments.seeds, arguments.device, arguments.rows
         )
         _show(result, ablation.table(result), arguments.json)
+    elif arguments.verb == "paper":
+        a = arguments
+        result = run_paper(a.slices, a.bank, a.runs, a.steps, a.device, a.rows, a.workers)
+        _show(result, paper_table(result), a.json, a.slices.glob("*/*.nii.gz"))
     elif arguments.verb == "measure-ct":
         result = measure(arguments.data)
         _show(result, json.dumps(result, indent=2), arguments.json)
     elif arguments.verb == "export":
-        print(export(arguments.run, arguments.model, arguments.version))
+        labels = read_labels(arguments.recipe)
+        print(export(arguments.run, arguments.model, arguments.version, labels, arguments.best))
     elif arguments.verb == "evaluate":
-        result = evaluate(load_model(arguments.model), arguments.data, arguments.heads, pictures=arguments.pictures)
-        _show(result, table(result), arguments.json)
+        a = arguments
+        result = evaluate(load_model(a.model), a.data, a.heads, a.simulations, a.pictures, a.repeated)
+        _show(result, heads_table(result), arguments.json)
     elif arguments.verb == "evaluate-pairs":
         model = load_model(arguments.model)
         result = evaluate_pairs(model, arguments.pairs, arguments.pictures, arguments.device)
@@ -226,18 +275,27 @@ def _run(arguments: argparse.Namespace) -> None:
         result = measure_sensitivity(arguments.runs, arguments.data)
         _show(result, sensitivity_table(result), arguments.json)
     elif arguments.verb == "check-findings":
-        if arguments.data is None:
-            result = judge_again(json.loads(arguments.json.read_text(encoding="utf-8")))
-        else:
-            result = calibrate(arguments.data, arguments.seeds)
+        result = calibrate(arguments.data, arguments.seeds)
         _show(result, findings_table(result), arguments.json)
+    elif arguments.verb == "quality":
+        write_quality(arguments.results, arguments.page, arguments.readme)
     elif arguments.verb == "card":
         print(write_card(arguments.model, arguments.results, arguments.limits))
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
-    numbers = {s.name: getattr(arguments, s.name) for s in fields(Settings) if s.type in (int, float)}
-    return Settings(**numbers, loss=arguments.loss)
+def _settings(arguments: argparse.Namespace) -> tuple[Settings, Model | None]:
+    """The recipe's settings with what was given instead, and the model to start from."""
+    settings = read_settings(arguments.recipe)
+    init = load_model(arguments.init) if arguments.init else None
+    numbers = [item.name for item in fields(Settings) if item.type in (int, float) and item.name != "fold"]
+    given = {name: value for name in (*numbers, "loss") if (value := getattr(arguments, name)) is not None}
+    settings = replace(settings, **given, init=init.weights_sha256 if init else "")
+    kinds = [kind for kind, _ in arguments.measured]
+    if repeated := {kind for kind in kinds if kinds.count(kind) > 1}:
+        raise InputError(f"--measured {repeated.pop()} is given twice: give each kind once.")
+    if arguments.measured:
+        settings = settings.with_measured({kind: _share(share) for kind, share in arguments.measured})
+    return settings, init
 
 
 def _share(text: str) -> float:

@@ -18,7 +18,7 @@ from numpy.random import default_rng
 
 from decnn.errors import InputError, SetupError
 from decnn.hu import AIR_HU, BODY_ABOVE_HU
-from training.heads.catalog import NAMES, read_heads
+from training.heads.catalog import NAMES, check_heads, read_heads
 from training.heads.head import Head
 from training.measured_pairs.pair import MeasuredPair
 from training.measured_pairs.readers import each_pair, kind_of
@@ -35,7 +35,7 @@ _heads: dict[str, Head] = {}
 class Entry:
     """A kind of pair in the bank: of one head, with simulated T1s or its measured one; or measured pairs of a kind.
 
-    head: its name, or the kind ("synthrad", "folder").
+    head: its name, or the kind ("synthrad", "folder", "bids", "slices").
     """
 
     head: str
@@ -63,6 +63,7 @@ def make_bank(data: Path, bank: Path, entries: Sequence[Entry], pairs: int, seed
     if not missing:
         return 0
     names = sorted({entry.head for entry, _ in missing})
+    check_heads(data, names)  # a worker that cannot start would say less
     with ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(data, names)
     ) as pool:
@@ -88,7 +89,7 @@ def add_measured(bank: Path, spec: str, variants: int, seed: int) -> int:
     taken out of the MR, too. A sentence on each case that is left out goes to stderr.
 
     Args:
-        spec: "synthrad:FOLDER" or "folder:FOLDER" (training.measured_pairs.readers); the kind is the entry's name.
+        spec: "synthrad:FOLDER", ... (training.measured_pairs.readers); the kind is the entry's name.
 
     Returns:
         How many pairs were made.
@@ -177,10 +178,11 @@ def patients_of(bank: Path, kind: str) -> list[str]:
     return sorted(path.name for path in (bank / Entry(kind, True).folder).glob("*") if path.is_dir())
 
 
-def open_pairs(bank: Path, entry: Entry, pairs: int, fold: int = 0) -> list[Pair]:
+def open_pairs(bank: Path, entry: Entry, pairs: int, fold: int = 0, only: bool = False) -> list[Pair]:
     """The first ``pairs`` pairs of a head, or all measured ones of a kind but for a fold's patients, memory-mapped.
 
     fold: 1 to 5, the patients to leave out (``training.measured_pairs.slices.fold_of``); 0 for none.
+    only: the fold's patients, and no others.
 
     Raises InputError if the bank has fewer, or none.
     """
@@ -191,7 +193,7 @@ def open_pairs(bank: Path, entry: Entry, pairs: int, fold: int = 0) -> list[Pair
         folders = [
             path
             for patient in folds
-            if folds[patient] != fold
+            if (folds[patient] == fold) == only
             for path in sorted((bank / entry.folder / patient).glob("*"))
         ]
         pairs = max(1, len(folders))

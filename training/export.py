@@ -1,9 +1,11 @@
 """Turns a run into a model folder that the engine can use."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from decnn.model import save_model
-from training.fit import HU_SCALE, Settings, averaged_network
+from training.fit import HU_SCALE, averaged_network
+from training.settings import Settings
 
 _HEADS = {
     "plain": "",
@@ -14,6 +16,8 @@ _HEADS = {
 
 def describe(settings: Settings) -> str:
     """What the network is, and how it differs from the paper's, in sentences."""
+    if settings.network != "DECNN":
+        return f"T1-weighted MR of the head to CT. {settings.network}, to compare DECNN with."
     kind = "pyramid" if settings.pyramid else "dilated" if set(settings.dilations) != {1} else "plain"
     head = _HEADS[kind].format(
         dilations=", ".join(map(str, settings.dilations)),
@@ -34,14 +38,19 @@ def describe(settings: Settings) -> str:
     )
 
 
-def export(run: Path, folder: Path, version: str) -> Path:
-    """Writes the averaged network of the run's newest checkpoint as ``folder`` (its name is the model's name)."""
-    network, settings, step = averaged_network(run)
+def export(run: Path, folder: Path, version: str, labels: Mapping[str, str] | None = None, best: bool = False) -> Path:
+    """Writes the averaged network of the run's newest checkpoint as ``folder`` (its name is the model's name).
+
+    labels: title, summary and terms, as ``training.settings.read_labels`` has them. best: the checkpoint with the least
+    error in validation instead of the newest.
+    """
+    network, settings, step = averaged_network(run, best=best)
     spec = {
         "version": version,
         "title": "Head, T1",
         "summary": "T1-weighted MR of the head.",
         "terms": "Not stated: see the model's card for the terms of the training data.",
+        **(labels or {}),
         "description": describe(settings),
         "network": {"name": settings.network, "arguments": settings.architecture()},
         "input": {
@@ -62,6 +71,8 @@ def export(run: Path, folder: Path, version: str) -> Path:
             # The weights that the run started from, "" if from random ones.
             "init_sha256": settings.init,
             "heads": sorted({name for name, _, _ in settings.heads}),
+            # The fold of patients (training/measured_pairs/slices.py) that it has not seen, 0 if it has seen all.
+            "fold": settings.fold,
         },
     }
     return save_model(folder, network, spec)

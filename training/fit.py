@@ -5,7 +5,7 @@ import math
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 
@@ -19,102 +19,25 @@ from decnn.model import Model
 from decnn.network import SliceNetwork, build_network
 from training import patches
 from training.bank import Entry, open_pairs
+from training.heads.catalog import NAMES
+from training.settings import Settings, settings_from
 from training.simulation.simulate import Pair
+from training.validate import validate
 
 HU_SCALE = 1000.0
 LOG_EVERY = 50
 CHECKPOINT_EVERY = 200
 # Where bone_weight begins and where it counts in full: bone's edges are in between, by partial volume.
 _BONE_FROM_HU, _BONE_HU = 100.0, 300.0
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 LOG = "log.jsonl"
 # As torch names them: of x86, x86 and ARM.
 _BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
-HEADS = (
-    ("ernie", 0.16, True),
-    ("ernie", 0.08, False),
-    ("unc", 0.14, False),
-    ("cranium", 0.20, False),
-    ("colin27", 0.08, True),
-    ("colin27", 0.04, False),
-    ("visible_female", 0.20, False),
-    ("nmd_19y", 0.05, False),
-    ("nmd_40y", 0.05, False),
-)
-"""(head, share of the patches, with its measured T1). Real CTs and real T1s count most."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that a run depends on, besides the bank of pairs.
-
-    network: a name in decnn.network.NETWORKS. pyramid, dilations, batch_norm, blocks, features: see
-    decnn.network.DECNN. neighbours, depth_channel: see
-    decnn.views.view_input. tentative_weight: of each tentative CT's loss, next to the final one's 1. loss: "l2" or
-    "l1". bone_weight: by how much more bone counts in the loss than other tissue (1: twice as much). views: array axes.
-    average: decay of the averaged weights. pairs: of each kind in the bank. bfloat16: mixed precision, where the device
-    has instructions for it. repeated, strength: see training.patches.PatchForm. fold: the fold of patients that is left
-    out of every measured kind, 0 for none. init: SHA-256 of the model whose weights the run started from, "" for none.
-    """
-
-    network: str = "DECNN"
-    features: int = 32
-    blocks: int = 3
-    dilations: tuple[int, ...] = ()
-    pyramid: tuple[int, ...] = (48, 64, 96, 128)
-    batch_norm: bool = True
-    neighbours: int = 5
-    depth_channel: bool = True
-    views: tuple[int, ...] = (0, 1, 2)
-    tentative_weight: float = 0.5
-    loss: str = "l1"
-    bone_weight: float = 1.0
-    bfloat16: bool = True
-    patch: int = 128
-    batch: int = 8
-    steps: int = 10500
-    learning_rate: float = 2e-3
-    warm_up: int = 100
-    average: float = 0.995
-    pairs: int = 20
-    repeated: float = 0.0
-    strength: float = 1.0
-    fold: int = 0
-    seed: int = 1
-    init: str = ""
-    heads: tuple[tuple[str, float, bool], ...] = HEADS
-
-    def architecture(self) -> dict:
-        """Arguments of the network's class."""
-        return {
-            "in_channels": self.neighbours + self.depth_channel,
-            "features": self.features,
-            "blocks": self.blocks,
-            "dilations": list(self.dilations),
-            "batch_norm": self.batch_norm,
-            "pyramid": list(self.pyramid),
-        }
-
-    def entries(self) -> list[Entry]:
-        """What the bank must hold."""
-        return [Entry(name, measured) for name, _, measured in self.heads]
-
-    def with_measured(self, kind: str, share: float) -> "Settings":
-        """The same run with a share of its patches (0 to 1) from measured pairs of a kind; InputError if it is none."""
-        if not 0.0 < share < 1.0:
-            raise InputError(f"{share:g} is no share of the patches: give a number between 0 and 1.")
-        total = sum(part for _, part, _ in self.heads)
-        return replace(self, heads=(*self.heads, (kind, total * share / (1.0 - share), True)))
-
-    def without(self, head: str) -> "Settings":
-        """The same run without anything of one head; InputError if it has none of it, or nothing else."""
-        heads = tuple(entry for entry in self.heads if entry[0] != head)
-        if not heads or heads == self.heads:
-            names = ", ".join(sorted({name for name, _, _ in self.heads}))
-            raise InputError(f"A run on {names} cannot leave out {head}.")
-        return replace(self, heads=heads)
+def entries(settings: Settings) -> list[Entry]:
+    """What the bank must hold for a run."""
+    return [Entry(name, measured) for name, _, measured in settings.heads]
 
 
 class _Batches(Dataset):
@@ -126,9 +49,8 @@ class _Batches(Dataset):
     @cached_property
     def groups(self) -> list[list[Pair]]:
         """Opened by the process that needs them: a memory map that is sent to a worker would be read whole."""
-        return [
-            open_pairs(self.bank, entry, self.settings.pairs, self.settings.fold) for entry in self.settings.entries()
-        ]
+        s = self.settings
+        return [open_pairs(self.bank, entry, s.pairs, s.fold) for entry in entries(s)]
 
     def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         s = self.settings
@@ -154,10 +76,10 @@ def fit(
         InputError: the bank lacks pairs, or ``run`` holds a run with other settings.
         SetupError: the device is not there, or the checkpoint cannot be written.
     """
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise SetupError(f"There is no {device} on this machine: use --device cpu.")
-    for entry in settings.entries():
+    check_device(device)
+    for entry in entries(settings):
         open_pairs(bank, entry, settings.pairs, settings.fold)  # what is missing is said before anything is written
+    left_out = _left_out(bank, settings) if settings.validate_every else []
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     network = build_network(settings.network, settings.architecture())
@@ -195,7 +117,27 @@ def fit(
             _log(run, step, torch.stack(losses).tolist(), optimizer.param_groups[0]["lr"], seconds, waited)
             losses, waited, started = [], 0.0, time.perf_counter()
         if step % CHECKPOINT_EVERY == 0 or step == settings.steps:
-            _save(run, settings, step, network, average, optimizer)
+            _save(run / CHECKPOINT, settings, step, network, average, optimizer)
+        if left_out and (step % settings.validate_every == 0 or step == settings.steps):
+            found = validate(average.module, left_out, settings, HU_SCALE, device)
+            _append(run, {"step": step, "validation": found})
+            if _is_best(run, step):
+                _save(run / BEST, settings, step, network, average, optimizer)
+            if settings.patience and _since_best(run) >= settings.patience:
+                _save(run / CHECKPOINT, settings, step, network, average, optimizer)
+                print(f"step {step}: no better validation in the last {settings.patience}: the run ends", flush=True)
+                return
+
+
+def check_device(device: str) -> None:
+    """Raises InputError for a device that training does not know, SetupError for one that is not there."""
+    if device != "cpu" and not device.startswith("cuda"):
+        raise InputError(f"Training does not run on {device}: use --device cpu, or a CUDA device (cuda, cuda:1).")
+    if device == "cpu":
+        return
+    number = device.partition(":")[2] or "0"
+    if not torch.cuda.is_available() or not number.isdecimal() or int(number) >= torch.cuda.device_count():
+        raise SetupError(f"There is no {device} on this machine: use --device cpu.")
 
 
 def has_bfloat16(device: str) -> bool:
@@ -205,28 +147,20 @@ def has_bfloat16(device: str) -> bool:
     return any(torch.cpu.get_capabilities().get(name, False) for name in _BFLOAT16_INSTRUCTIONS)
 
 
-def averaged_network(run: Path, device: str = "cpu") -> tuple[SliceNetwork, Settings, int]:
+def averaged_network(run: Path, device: str = "cpu", best: bool = False) -> tuple[SliceNetwork, Settings, int]:
     """The averaged network of a run's newest checkpoint, its settings and the number of steps it has seen.
 
-    Raises InputError if there is no checkpoint.
+    best: of the checkpoint with the least error in validation instead. InputError if there is no such checkpoint.
     """
-    if not (run / CHECKPOINT).is_file():
-        raise InputError(f"The folder {run} holds no checkpoint: give that of a run, and let it train first.")
-    checkpoint = torch.load(run / CHECKPOINT, map_location=device, weights_only=True)
+    path = run / (BEST if best else CHECKPOINT)
+    if not path.is_file():
+        raise InputError(f"The folder {run} holds no {path.name}: give that of a run, and let it train first.")
+    checkpoint = torch.load(path, map_location=device, weights_only=True)
     settings = settings_from(checkpoint["settings"])
     network = build_network(settings.network, settings.architecture())
     state = {key.removeprefix("module."): value for key, value in checkpoint["average"].items() if key != "n_averaged"}
     network.load_state_dict(state)
     return network.to(device).eval(), settings, checkpoint["step"]
-
-
-def settings_from(text: str) -> Settings:
-    """Settings from their JSON."""
-    values = json.loads(text)
-    for name in ("dilations", "pyramid", "views"):
-        values[name] = tuple(values[name])
-    values["heads"] = tuple((name, weight, measured) for name, weight, measured in values["heads"])
-    return Settings(**values)
 
 
 def _loss(
@@ -271,10 +205,40 @@ def _resume(
     return int(checkpoint["step"])
 
 
+def _left_out(bank: Path, settings: Settings) -> list[Pair]:
+    """The measured pairs of the patients that the run leaves out; InputError if there are none to validate on."""
+    kinds = [name for name, _, measured in settings.heads if measured and name not in NAMES]
+    pairs = (
+        [pair for kind in kinds for pair in open_pairs(bank, Entry(kind, True), 0, settings.fold, only=True)]
+        if settings.fold
+        else []
+    )
+    if not pairs:
+        raise InputError("Validation needs patients that are left out: give --fold, and a kind of measured pairs.")
+    return pairs
+
+
+def _validations(run: Path) -> dict[int, float]:
+    """The mean error of every validation so far, by step."""
+    rows = [json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines()]
+    return {row["step"]: row["validation"]["mae_hu"] for row in rows if "validation" in row}
+
+
+def _is_best(run: Path, step: int) -> bool:
+    found = _validations(run)
+    return found[step] <= min(found.values())
+
+
+def _since_best(run: Path) -> int:
+    """How many validations have passed since the best one."""
+    errors = list(_validations(run).values())
+    return len(errors) - 1 - errors.index(min(errors))
+
+
 def _save(
-    run: Path, settings: Settings, step: int, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path, settings: Settings, step: int, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    partial = run / (CHECKPOINT + ".partial")
+    partial = path.with_name(path.name + ".partial")
     try:
         torch.save(
             {
@@ -286,10 +250,12 @@ def _save(
             },
             partial,
         )
-        os.replace(partial, run / CHECKPOINT)
+        os.replace(partial, path)
     except (OSError, RuntimeError) as error:
         partial.unlink(missing_ok=True)
-        raise SetupError(f"The checkpoint cannot be written to {run} ({error}): make room and start again.") from error
+        raise SetupError(
+            f"The checkpoint cannot be written to {path.parent} ({error}): make room and start again."
+        ) from error
 
 
 def _show_progress(step: int, steps: int, seconds_per_step: float) -> None:
@@ -307,6 +273,10 @@ def _log(run: Path, step: int, losses: list[float], rate: float, seconds: float,
         "seconds_per_step": round(seconds / len(losses), 3),
         "waited_for_data": round(waited / seconds, 3),
     }
+    _append(run, row)
+
+
+def _append(run: Path, row: dict) -> None:
     with (run / LOG).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     print(json.dumps(row), flush=True)

@@ -16,7 +16,7 @@ def made_by(arguments: Sequence[str], data: Iterable[Path] = ()) -> dict[str, st
 
     Args:
         arguments: of ``python -m training``.
-        data: files that the figures were measured on.
+        data: files that the figures were measured on; the digest is of folder, name and content of each.
     """
     command = " ".join(["python -m training", *(Path(a).name if a.startswith("/") else a for a in arguments)])
     facts = {"command": command, "commit": _commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d")}
@@ -24,7 +24,7 @@ def made_by(arguments: Sequence[str], data: Iterable[Path] = ()) -> dict[str, st
     if files:
         digest = hashlib.sha256()
         for path in files:
-            digest.update(path.name.encode())
+            digest.update("/".join(path.parts[-2:]).encode())
             digest.update(path.read_bytes())
         facts["data"] = f"{len(files)} files, SHA-256 {digest.hexdigest()}"
     return facts

@@ -16,7 +16,8 @@ from decnn.errors import InputError
 from decnn.network import build_network
 from training.bank import Entry, open_pairs
 from training.experiments.lattice import predict, scores
-from training.fit import HU_SCALE, Settings, averaged_network, fit
+from training.fit import HU_SCALE, averaged_network, fit
+from training.settings import Settings
 
 HELD_OUT = (Entry("unc", False), Entry("ernie", True))
 PAIRS_SCORED = 2

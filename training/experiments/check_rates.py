@@ -7,7 +7,7 @@ spoiled or simulated images says that the check sees what it is made for, not ho
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,16 +63,9 @@ def calibrate(data: Path, seeds: int) -> dict:
     for head, kind, image in _cases(data, seeds):
         mask = head_mask(image)
         measures = measure_head(image, image, mask)
-        cases.append({"head": head, "input": kind, "findings": _codes(measures), "measures": _short(asdict(measures))})
+        cases.append({"head": head, "input": kind, "findings": _codes(measures)})
         print(f"{head}: {kind}: {', '.join(cases[-1]['findings']) or '-'}", flush=True)
-    return {"seeds": seeds, "rates": rates(cases), "cases": cases}
-
-
-def judge_again(result: dict) -> dict:
-    """The stored measures under today's thresholds."""
-    for case in result["cases"]:
-        case["findings"] = _codes(HeadMeasures(**case["measures"]))
-    return {**result, "rates": rates(result["cases"])}
+    return {"seeds": seeds, "rates": rates(cases)}
 
 
 def rates(cases: list[dict]) -> dict:
@@ -100,10 +93,6 @@ def table(result: dict) -> str:
         detected = "; ".join(f"{kind} {given} of {count}" for kind, (given, count) in row["detected"].items())
         lines.append(f"| {code} | {row['false alarms'][0]} of {row['false alarms'][1]} | {detected} |")
     return "\n".join(lines)
-
-
-def _short(measures: dict) -> dict:
-    return json.loads(json.dumps(measures), parse_float=lambda text: round(float(text), 3))
 
 
 def _codes(measures: HeadMeasures) -> list[str]:

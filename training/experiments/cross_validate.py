@@ -1,14 +1,17 @@
-"""Leave one head out: a network is trained without a head and scored on it, for every head."""
+"""Five folds: a network is trained without a fifth of the patients and two or three heads, and scored on them."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from decnn.model import load_model
+from decnn.errors import InputError
+from decnn.model import Model, load_model
 from training.experiments.evaluate_heads import evaluate
+from training.experiments.evaluate_slices import choose_patients, evaluate_slices, summary
 from training.export import export
-from training.fit import Settings, fit
+from training.fit import fit
+from training.settings import HEAD_FOLDS, Settings
 
 
 def cross_validate(
@@ -18,39 +21,51 @@ def cross_validate(
     settings: Settings,
     simulations: int,
     device: str,
-    heads: Sequence[str] = (),
+    slices: Path | None = None,
+    folds: Sequence[int] = (),
     workers: int = 0,
+    init: Model | None = None,
 ) -> dict:
-    """Trains, or goes on with, one run a head in ``runs``, and scores each on its head through the engine.
+    """Trains, or goes on with, one run a fold in ``runs``, and scores each on what it has not seen.
 
-    A picture of each head is left in ``runs/pictures``.
-
-    The brain in the cranial cavity of a CT head comes from a labelled head (heads/catalog.py), so when that one is left
-    out its brain, not its skull, has been seen.
+    A picture of each head is left in ``runs/pictures``. The brain in the cranial cavity of a CT head comes from a
+    labelled head (heads/catalog.py), so when that one is left out its brain, not its skull, has been seen.
 
     Args:
-        heads: those to leave out, one after the other; all if empty.
-        workers: see ``training.fit.fit``.
+        data: the folder of the heads.
+        slices: the folder of the real slices; if not given, only heads are scored.
+        folds: those to do (1 to 5); all if empty.
+        workers, init: see ``training.fit.fit``. What ``init`` was trained on, every fold has seen.
 
     Returns:
-        Rows as those of ``evaluate``, with the settings.
+        The settings; "heads", rows as those of ``evaluate``; "slices", a result as that of ``evaluate_slices`` over all
+        patients of the folds; both with the fold in every row.
+
+    Raises:
+        InputError: a fold that is not one, or as ``fit`` and the scorers do.
     """
-    key = json.dumps([asdict(settings), simulations])
-    rows = []
-    for head in heads or _names(settings):
-        run = runs / head
+    if unknown := set(folds) - set(HEAD_FOLDS):
+        raise InputError(f"There is no fold {min(unknown)}: give numbers from 1 to {len(HEAD_FOLDS)}.")
+    key = json.dumps([asdict(settings), simulations, slices is not None])
+    heads: list[dict] = []
+    rows: list[dict] = []
+    halves: list[dict] = []
+    for fold in folds or HEAD_FOLDS:
+        run = runs / f"fold{fold}"
         scored = run / "scored.json"
-        if scored.is_file() and (stored := json.loads(scored.read_text(encoding="utf-8")))["settings"] == key:
-            rows.append(stored["row"])
-            continue
-        fit(bank, run, settings.without(head), device, workers=workers)
-        model = load_model(export(run, run / "model", "0"))
-        row = evaluate(model, data, [head], simulations, runs / "pictures")["heads"][0]
-        scored.write_text(json.dumps({"settings": key, "row": row}) + "\n", encoding="utf-8")
-        rows.append(row)
-        print(json.dumps(row), flush=True)
-    return {"settings": asdict(settings), "simulations": simulations, "heads": rows}
-
-
-def _names(settings: Settings) -> list[str]:
-    return list(dict.fromkeys(name for name, _, _ in settings.heads))
+        if not scored.is_file() or json.loads(scored.read_text(encoding="utf-8"))["settings"] != key:
+            fit(bank, run, settings.without_fold(fold), device, init, workers)
+            model = load_model(export(run, run / "model", "0"))
+            named = [name for name in dict.fromkeys(name for name, _, _ in settings.heads) if name in HEAD_FOLDS[fold]]
+            found: dict = {"settings": key, "heads": [], "cases": [], "halves": []}
+            if named:
+                found["heads"] = evaluate(model, data, named, simulations, runs / "pictures")["heads"]
+            if slices is not None:
+                result = evaluate_slices(model, slices, choose_patients(slices, fold))
+                found |= {"cases": result["cases"], "halves": result["halves"]}
+            scored.write_text(json.dumps(found) + "\n", encoding="utf-8")
+        stored = json.loads(scored.read_text(encoding="utf-8"))
+        for rows_of, part in ((heads, "heads"), (rows, "cases"), (halves, "halves")):
+            rows_of += [{"fold": fold, **row} for row in stored[part]]
+    result = {"settings": asdict(settings), "simulations": simulations, "heads": heads}
+    return result | ({"slices": summary(rows, halves)} if rows else {})

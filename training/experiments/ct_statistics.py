@@ -19,7 +19,7 @@ def measure(data: Path) -> dict:
 
     Of a head without a measured CT, those of the one that is drawn with the typical look.
     """
-    return {head.name: _measure(head) for head in read_heads(data, NAMES)}
+    return {"heads": {head.name: _measure(head) for head in read_heads(data, NAMES)}}
 
 
 def _measure(head: Head) -> dict:

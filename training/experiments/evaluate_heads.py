@@ -6,6 +6,7 @@ Two kinds of reference, and no figure without its kind:
 Every head has the rows of two parts: the vault, 0 to 80 mm below the vertex, and the base, 80 to 150 mm.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from decnn.hu import BONE_ABOVE_HU
 from decnn.model import Model
 from decnn.options import Options
 from decnn.synthesis import synthesize
+from training.experiments.repeated import synthesize_repeated
 from training.heads.catalog import read_heads
 from training.heads.head import Head, Tissue
 from training.pictures import draw_comparison
@@ -37,27 +39,38 @@ MEASURED_CT, LABELS = "measured CT", "labels"
 
 
 def evaluate(
-    model: Model, data: Path, names: list[str], simulations: int = SIMULATIONS, pictures: Path | None = None
+    model: Model,
+    data: Path,
+    names: Sequence[str],
+    simulations: int = SIMULATIONS,
+    pictures: Path | None = None,
+    repeated: bool = False,
 ) -> dict:
     """Rows of metrics per head, and what model and data they belong to.
 
     Args:
         simulations: how many contrasts of a head without a measured T1 are simulated and averaged.
         pictures: folder for a PNG per head (of its first contrast).
+        repeated: give each slice as its own neighbours, with the depth in its plane: ``experiments.repeated``.
     """
     rows: list[dict] = []
     for head in read_heads(data, names):
         cases = _cases(head, simulations)
         scored = []
         for number, (mr, hu, bone) in enumerate(cases):
-            ct = synthesize(sitk.GetImageFromArray(mr), model, Options(device="cpu")).image
-            scored.append(score_case(ct, hu, bone))
+            if repeated:
+                ct = synthesize_repeated(mr, model)
+            else:
+                ct = synthesize(sitk.GetImageFromArray(mr), model, Options(device="cpu")).image
+            scored.append(score_case(ct, hu, bone, head.has_vault))
             if pictures and number == 0:
                 draw_comparison(mr, hu, sitk.GetArrayFromImage(ct), pictures / f"{head.name}.png")
         row: dict = {"head": head.name, "reference": LABELS if head.hu is None else MEASURED_CT}
         row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(cases)} simulated T1"
+        row["seen"] = "yes" if head.name in model.spec.get("training", {}).get("heads", ()) else "no"
         rows.append(row | averaged(scored))
-    return {**identity(model), "heads": rows}
+        print(f"{head.name}: MAE {rows[-1]['mae_hu_tight']:.1f} HU", file=sys.stderr, flush=True)
+    return {**identity(model), "simulations": simulations, "repeated": repeated, "heads": rows}
 
 
 def identity(model: Model) -> dict[str, str]:
@@ -66,13 +79,16 @@ def identity(model: Model) -> dict[str, str]:
 
 
 def table(result: dict) -> str:
-    """The result as Markdown: a table of the heads with a measured CT, and one of those drawn from labels."""
+    """The result as Markdown: a table of the heads with a measured CT, and one of those drawn from labels.
+
+    seen: whether the model was trained on pairs made from the head.
+    """
     parts = []
     for kind in (MEASURED_CT, LABELS):
         rows = [row for row in result["heads"] if row["reference"] == kind]
         if rows:
-            mean = {"head": "mean", "mr": ""} | averaged(rows)
-            parts += [f"Reference: {kind}", "", markdown([*rows, mean], ("head", "mr", *SHOWN)), ""]
+            mean = {"head": "mean", "mr": "", "seen": ""} | averaged(rows)
+            parts += [f"Reference: {kind}", "", markdown([*rows, mean], ("head", "mr", "seen", *SHOWN)), ""]
     return "\n".join(parts).rstrip()
 
 
@@ -96,15 +112,17 @@ def _cases(head: Head, simulations: int) -> list[tuple[np.ndarray, np.ndarray, n
     return [(pair.mr.astype(np.float32), pair.hu.astype(np.float32), None) for pair in pairs]
 
 
-def score_case(ct: sitk.Image, hu: np.ndarray, bone: np.ndarray | None) -> dict:
+def score_case(ct: sitk.Image, hu: np.ndarray, bone: np.ndarray | None, has_vertex: bool = True) -> dict:
     """A synthetic CT's scores on the canonical grid, its parts', and the Dice with the labels' bone where it is known.
+
+    The parts are counted from the vertex: without it, they have no scores.
 
     A CT drawn from labels is blurred as a scanner's is, so its bone is not quite the labels'.
     """
     reference = sitk.GetImageFromArray(hu)
     row = as_row(score_images(ct, reference))
     synthetic = sitk.GetArrayFromImage(ct).astype(np.float32)
-    parts = levels(sitk.GetArrayFromImage(body_masks(reference)["tight"]) > 0)
+    parts = levels(sitk.GetArrayFromImage(body_masks(reference)["tight"]) > 0) if has_vertex else {}
     for part in PARTS:
         inside = parts.get(part)
         found = score(synthetic, hu, inside, keys=PART_METRICS) if inside is not None else dict.fromkeys(PART_METRICS)

@@ -20,9 +20,16 @@ from decnn.inference import for_inference
 from decnn.model import Model
 from decnn.views import AXES, view_input
 from training.experiments.evaluate_heads import averaged, identity
-from training.measured_pairs.slices import RealSlice, centre_of, find_patients, fold_of, prepare, read_slices
+from training.measured_pairs.slices import (
+    SKIN_MARGIN,
+    RealSlice,
+    centre_of,
+    find_patients,
+    fold_of,
+    prepare,
+    read_slices,
+)
 
-_SKIN_MARGIN = 2  # as the engine's
 COLUMNS = ("mae_hu_mask", "mae_hu_tight", *(metric.key for metric in metrics_of(2) if metric.key != "mae_hu"))
 """Of every slice; all but mae_hu_tight in the mask that comes with it."""
 HALF_COLUMNS = tuple(key for key in COLUMNS if not key.startswith(("wet_", "ssim_", "psnr_", "mae_hu_tight")))
@@ -61,9 +68,13 @@ def evaluate_slices(model: Model, root: Path, patients: Sequence[str]) -> dict:
         halves += score_halves(item, ct)
         if item.plane == "sagittal":
             print(f"{item.patient}: MAE {rows[-1]['mae_hu_mask']:.1f} HU (sagittal)", file=sys.stderr, flush=True)
+    return {**identity(model), **summary(rows, halves)}
+
+
+def summary(rows: list[dict], halves: list[dict]) -> dict:
+    """Means over rows as those of score_slice() and score_halves(), and the rows themselves."""
     return {
-        **identity(model),
-        "patients": len(patients),
+        "patients": len({row["patient"] for row in rows}),
         "slices": len(rows),
         "mean": averaged(rows),
         "sd_over_patients": spread(rows),
@@ -73,6 +84,7 @@ def evaluate_slices(model: Model, root: Path, patients: Sequence[str]) -> dict:
             plane: _by([h for h in halves if h["plane"] == plane], "half") for plane in ("coronal", "sagittal")
         },
         "cases": [{key: _rounded(value) for key, value in row.items()} for row in rows],
+        "halves": [{key: _rounded(value) for key, value in row.items()} for row in halves],
     }
 
 
@@ -87,7 +99,7 @@ def slice_predictor(model: Model) -> Callable[[RealSlice], np.ndarray]:
         with torch.inference_mode():
             final = network(torch.from_numpy(channels).contiguous(memory_format=torch.channels_last))[0][0, 0].numpy()
         head = sitk.GetImageFromArray(np.take(inside, 0, item.axis).astype(np.uint8))
-        skin = sitk.GetArrayFromImage(sitk.BinaryDilate(head, [_SKIN_MARGIN] * 2, sitk.sitkBall)) > 0
+        skin = sitk.GetArrayFromImage(sitk.BinaryDilate(head, [SKIN_MARGIN] * 2, sitk.sitkBall)) > 0
         return np.where(skin, np.clip(np.rint(final * model.spec["output"]["scale_hu"]), *CT_RANGE_HU), AIR_HU)
 
     return predict
@@ -119,7 +131,9 @@ def score_halves(item: RealSlice, ct: np.ndarray) -> list[dict]:
         inside[part] = mask[part]
         keys = ["mae_hu" if key == "mae_hu_mask" else key for key in HALF_COLUMNS]
         found = score(ct, truth, inside, keys=keys)
-        rows.append({"plane": item.plane, "half": half, "mae_hu_mask": found.pop("mae_hu"), **found})
+        rows.append(
+            {"patient": item.patient, "plane": item.plane, "half": half, "mae_hu_mask": found.pop("mae_hu"), **found}
+        )
     return rows
 
 

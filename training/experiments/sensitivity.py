@@ -14,6 +14,7 @@ from decnn.model import Model, load_model
 from training.experiments.lattice import predict, scores
 from training.heads import ct_heads
 from training.heads.catalog import read_heads
+from training.settings import HEAD_FOLDS
 from training.simulation.acquisition import echo, rician_noise, thick_slices
 from training.simulation.contrast import TYPICAL_CONTRAST, tissue_signal
 from training.simulation.fields import gaussian
@@ -63,9 +64,10 @@ def measure_sensitivity(runs: Path, data: Path, names: Sequence[str] = ct_heads.
 
 def _without(head: str, runs: Path) -> Model:
     """The network that has not seen ``head``."""
-    model = load_model(str(runs / head / "model"))
+    run = runs / next((f"fold{fold}" for fold, heads in HEAD_FOLDS.items() if head in heads), head)
+    model = load_model(run / "model")
     if head in model.spec["training"]["heads"]:
-        raise InputError(f"The network in {runs / head} has seen {head}: give the runs of cross-validate.")
+        raise InputError(f"The network in {run} has seen {head}: give the runs of cross-validate.")
     return model
 
 

@@ -19,6 +19,11 @@ from training.heads.head import (
 )
 
 NAMES = ("cranium", "unc", "visible_female", "cptac_head", "thca_neck", "ge_head")
+# Without a vault there is no cavity to be filled: what is left of the brain stays soft tissue.
+_WITHOUT_VAULT = ("thca_neck",)
+# Below this slice lie the shoulders.
+_LOWEST_SLICE = {"thca_neck": 60}
+_FAR_MM = 100.0
 # Half the width of the widest opening of the cranial cavity (the foramen magnum), mm: what is deeper is inside.
 _CAVITY_SEED_MM = 17.0
 
@@ -29,7 +34,7 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
     Raises InputError when a file is missing.
     """
     ct = read_canonical(data / name / "ct.nii.gz")
-    hu = np.clip(sitk.GetArrayFromImage(ct), -1000, 3071).astype(np.int16)
+    hu = np.clip(sitk.GetArrayFromImage(ct), -1000, 3071).astype(np.int16)[_LOWEST_SLICE.get(name, 0) :]
     body = _body(hu)
     hu[~body] = -1000
     bone = hu > BONE_ABOVE_HU
@@ -39,11 +44,13 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
     tissue[(depth < 2.0) & (hu > -150)] = Tissue.SKIN
     near_cavity = distance_inside(tissue == Tissue.CAVITY) > -2.5
     tissue[near_cavity & (tissue == Tissue.SOFT)] = Tissue.MUCOSA
-    inside = _cranial_cavity(bone, body)
+    inside = np.zeros_like(body) if name in _WITHOUT_VAULT else _cranial_cavity(bone, body)
     # Spongy bone below the threshold lies in the pores of the closed bone, outside the cranial cavity.
     pores = closed(bone, 2) & ~inside & (hu > 0) & (tissue == Tissue.SOFT)
     tissue[bone | pores] = Tissue.BONE
     tissue[~body] = Tissue.AIR
+    if not inside.any():
+        return Head(name, tissue, hu=hu, brain_distance=np.full(hu.shape, _FAR_MM, np.float32), has_vault=False)
     tissue[inside] = _warped_brain(brain, inside)[inside]
     line_with_dura(tissue)
     return Head(name, tissue, hu=hu, brain_distance=-distance_inside(inside))

@@ -34,7 +34,7 @@ class Head:
     ``hu`` is a measured CT (int16) or None, then it is drawn from ``tissue`` anew for each simulated pair, with
     ``bone_depth`` and ``skin_depth`` (float32, mm below the surface of the bone, of the skin), and ``fat`` (float32,
     share of fat in the soft tissue), where the segmentation knows it; else fat, too, is drawn anew.
-    ``mr`` is a measured T1 of the same head, where there is one.
+    ``mr`` is a measured T1 of the same head, where there is one. ``has_vault``: whether the vertex is in view.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Head:
     skin_depth: np.ndarray | None = None
     fat: np.ndarray | None = None
     mr: np.ndarray | None = None
+    has_vault: bool = True
 
 
 def read_canonical(path: Path, labels: bool = False) -> sitk.Image:

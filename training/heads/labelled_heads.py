@@ -11,6 +11,9 @@ from training.heads.head import Head, Tissue, closed, distance_inside, line_with
 # label -> tissue, as documented in the sources (../sources.toml)
 _MCX = {0: Tissue.AIR, 1: Tissue.SOFT, 2: Tissue.BONE, 3: Tissue.CSF, 4: Tissue.GREY, 5: Tissue.WHITE, 6: Tissue.CAVITY}
 _NMD = {1: Tissue.GREY, 2: Tissue.WHITE, 3: Tissue.CSF, 4: Tissue.BONE, 5: Tissue.SOFT, 6: Tissue.AIR}
+_NYHEAD = {
+    0: Tissue.AIR, 1: Tissue.WHITE, 2: Tissue.GREY, 3: Tissue.CSF, 4: Tissue.BONE, 5: Tissue.SOFT, 6: Tissue.CAVITY
+}  # fmt: skip
 _CHARM = (
     dict.fromkeys(range(1, 42), Tissue.GREY)
     | dict.fromkeys((1, 5, 22, 26), Tissue.WHITE)
@@ -24,6 +27,7 @@ _SOURCES = {
     "ernie": ("ernie/charm_labels.nii.gz", _CHARM, "ernie/t1.nii.gz"),
     "nmd_19y": ("nmd_19y/labels.nii.gz", _NMD, None),
     "nmd_40y": ("nmd_40y/labels.nii.gz", _NMD, None),
+    "nyhead": ("nyhead/labels.nii.gz", _NYHEAD, None),
 }
 NAMES = tuple(_SOURCES)
 # A second segmentation of colin27. Over the T1, its inner table lies where the dark band ends, that of the first one up

@@ -36,7 +36,12 @@ def read_pair(case: Path) -> MeasuredPair:
     Raises InputError for images that are missing, ambiguous or damaged, an MR that is none, a CT not in HU, and a CT
     that cannot be laid onto the MR.
     """
-    mr, ct = read_image(_only(case, "t1", "mr")), read_image(_only(case, "ct"))
+    return registered_pair(case.name, _only(case, "t1", "mr"), _only(case, "ct"))
+
+
+def registered_pair(name: str, mr_path: Path, ct_path: Path) -> MeasuredPair:
+    """The pair of an MR and a CT that is registered to it; raises InputError as read_pair()."""
+    mr, ct = read_image(mr_path), read_image(ct_path)
     check_pair(mr, ct)
     fixed = canonical_mr(mr)
     try:
@@ -52,7 +57,7 @@ def read_pair(case: Path) -> MeasuredPair:
     # Filtered as to_canonical() does, for the MR went through the same.
     smooth = low_pass(sitk.Cast(ct, sitk.sitkFloat32))
     placed = as_hu(sitk.Resample(smooth, fixed, transform, sitk.sitkLinear, AIR_HU))
-    pair = MeasuredPair(case.name, fixed, placed, covered, placement)
+    pair = MeasuredPair(name, fixed, placed, covered, placement)
     _check_overlap(pair)
     return pair
 

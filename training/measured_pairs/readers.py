@@ -1,4 +1,4 @@
-"""Measured pairs: the T1 and the CT of one person, from SynthRAD2023 or from a folder of one's own.
+"""Measured pairs: the T1 and the CT of one person, from SynthRAD, a BIDS folder or a folder of one's own.
 
 None of them is part of this project. A case that cannot be used is left out, with a sentence that says why.
 """
@@ -8,47 +8,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from decnn.errors import InputError, SetupError
-from training.measured_pairs import folder, synthrad
+from training.measured_pairs import bids, folder, synthrad
 from training.measured_pairs.pair import MeasuredPair
 from training.pictures import draw_pair
 
-__all__ = ["MeasuredPair", "each_pair", "kind_of", "read_pairs"]
+__all__ = ["MeasuredPair", "each_pair", "kind_of"]
 
 _Finder = Callable[[Path], tuple[list[Path], list[str]]]
 _Reader = Callable[[Path], MeasuredPair]
 _KINDS: dict[str, tuple[_Finder, _Reader]] = {
     "synthrad": (synthrad.find_cases, synthrad.read_pair),
     "folder": (folder.find_cases, folder.read_pair),
+    "bids": (bids.find_cases, bids.read_pair),
 }
 
 
-def read_pairs(spec: str) -> tuple[list[MeasuredPair], list[str]]:
-    """All pairs, sorted by name, and a sentence on each case that was left out.
+def each_pair(spec: str, pictures: Path | None = None) -> Iterator[MeasuredPair | str]:
+    """One after the other, sorted by name: a pair, or the sentence on a case that was left out.
 
-    They are held in memory, some 50 to 100 MB each; each_pair() holds one.
-
-    Args:
-        spec: "synthrad:ROOT" or "folder:ROOT".
+    spec: "synthrad:ROOT", "folder:ROOT" or "bids:ROOT". pictures: a folder (made if need be) for a PNG per pair that
+    shows how its CT lies on its MR.
 
     Raises:
         InputError: no such kind or folder, or no case in it.
-    """
-    pairs: list[MeasuredPair] = []
-    left_out: list[str] = []
-    for item in each_pair(spec):
-        if isinstance(item, MeasuredPair):
-            pairs.append(item)
-        else:
-            left_out.append(item)
-    return pairs, left_out
-
-
-def each_pair(spec: str, pictures: Path | None = None) -> Iterator[MeasuredPair | str]:
-    """As read_pairs(), one after the other: a pair, or the sentence on a case that was left out.
-
-    pictures: a folder (made if need be) for a PNG per pair that shows how its CT lies on its MR.
-
-    Raises:
         SetupError: the pictures cannot be written.
     """
     kind, root = _parsed(spec)
@@ -75,14 +57,14 @@ def each_pair(spec: str, pictures: Path | None = None) -> Iterator[MeasuredPair 
 
 
 def kind_of(spec: str) -> str:
-    """The kind, synthrad or folder; InputError if the specification is neither, or there is no such folder."""
+    """The kind (synthrad, folder, bids); InputError if the specification names none, or there is no such folder."""
     return _parsed(spec)[0]
 
 
 def _parsed(spec: str) -> tuple[str, Path]:
     kind, colon, root = spec.partition(":")
     if kind not in _KINDS or not colon or not root:
-        raise InputError(f"{spec} names no pairs: give synthrad:FOLDER or folder:FOLDER.")
+        raise InputError(f"{spec} names no pairs: give synthrad:FOLDER, folder:FOLDER or bids:FOLDER.")
     if not Path(root).is_dir():
         raise InputError(f"There is no folder {root}: check the path of the pairs.")
     return kind, Path(root)

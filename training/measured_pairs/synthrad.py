@@ -1,4 +1,5 @@
-"""SynthRAD2023 Task 1, brain, as it comes: <root>/1BA001/{mr,ct,mask}.nii.gz, the three on one grid.
+"""SynthRAD as it comes: 2023 Task 1, brain, <root>/1BA001/{mr,ct,mask}.nii.gz; 2025 Task 1, head and neck,
+<root>/1HNA001/{mr,ct,mask}.mha; the three on one grid.
 
 The CT is int16 HU with -1000 outside of the mask, which is the body and some air around it (Thummerer et al.,
 "SynthRAD2023 Grand Challenge dataset", Medical Physics 50 (2023) 4664-4674). The cases come registered.
@@ -15,22 +16,25 @@ from decnn.io.images import read_image, same_grid
 from training.measured_pairs.pair import MeasuredPair, as_hu, canonical_mr, check_pair
 
 _FILES = ("mr", "ct", "mask")
+_HEADS = ("1B", "1HN")
 
 
 def find_cases(root: Path) -> tuple[list[Path], list[str]]:
-    """The folders of the brains in a folder, sorted by name, and a sentence on what else there is, if so.
+    """The folders of the heads in a folder, sorted by name, and a sentence on what else there is, if so.
 
-    Raises InputError if no brain is there.
+    Raises InputError if no head is there.
     """
     folders = sorted(path for path in root.iterdir() if path.is_dir())
-    cases = [path for path in folders if path.name.startswith("1B")]
+    cases = [path for path in folders if path.name.startswith(_HEADS)]
     if not cases:
         raise InputError(
-            f"{root} holds no brain of SynthRAD2023 (folders 1BA001, 1BB001, ...): give the folder Task1/brain of the "
-            "unpacked Task1.zip."
+            f"{root} holds no brain of SynthRAD2023 (folders 1BA001, 1BB001, ...) and no head and neck of SynthRAD2025 "
+            "(1HNA001, ...): give the folder Task1/brain, or Task1/HN, of the unpacked Task1.zip."
         )
-    pelves = sum(path.name.startswith("1P") for path in folders)
-    return cases, [f"{pelves} pelvis case(s) (1P...) were ignored: the model is one of heads."] if pelves else []
+    others = sum(path.name.startswith(("1P", "1AB", "1TH")) for path in folders)
+    return cases, [
+        f"{others} case(s) of other parts of the body were ignored: the model is one of heads."
+    ] if others else []
 
 
 def read_pair(case: Path) -> MeasuredPair:
@@ -38,21 +42,22 @@ def read_pair(case: Path) -> MeasuredPair:
 
     Raises InputError for a missing or damaged file, different grids, an MR that is none, a CT not in HU, an empty mask.
     """
-    paths = {name: case / f"{name}.nii.gz" for name in _FILES}
+    suffix = ".mha" if any((case / f"{name}.mha").is_file() for name in _FILES) else ".nii.gz"
+    paths = {name: case / f"{name}{suffix}" for name in _FILES}
     if missing := [path.name for path in paths.values() if not path.is_file()]:
         raise InputError(f"{' and '.join(missing)} missing: unpack the case again from Task1.zip.")
     mr, ct, mask = (read_image(path) for path in paths.values())
     check_pair(mr, ct)
     if mask.GetDimension() != 3 or not (same_grid(mr, ct) and same_grid(mr, mask)):
         raise InputError(
-            "mr.nii.gz, ct.nii.gz and mask.nii.gz have different grids: give the files as they come, or cases of your "
-            "own as folder:ROOT, where the CT is registered and resampled."
+            f"mr{suffix}, ct{suffix} and mask{suffix} have different grids: give the files as they come, or cases of "
+            "your own as folder:ROOT, where the CT is registered and resampled."
         )
     canonical = canonical_mr(mr)
     inside = sitk.Resample(mask > 0, canonical, sitk.Transform(), sitk.sitkNearestNeighbor, 0.0, sitk.sitkUInt8)
     if not sitk.GetArrayViewFromImage(inside).any():
-        raise InputError("mask.nii.gz is empty: it must be above 0 inside the body.")
+        raise InputError(f"mask{suffix} is empty: it must be above 0 inside the body.")
     hounsfield = as_hu(to_canonical(ct, AIR_HU))
     for image in (inside, hounsfield):
         image.CopyInformation(canonical)
-    return MeasuredPair(case.name, canonical, hounsfield, inside, "registered by SynthRAD2023")
+    return MeasuredPair(case.name, canonical, hounsfield, inside, "registered by SynthRAD")

@@ -1,7 +1,7 @@
 """What varies from head to head: the skull's thickness, air cells and density, and the HU of labelled heads.
 
 HU of soft tissues: ICRP 110 / Schneider et al., Phys Med Biol 45 (2000) 459; HU of bone by depth and of the rest:
-measured on the three real CTs (results/ct_statistics.json).
+measured on the three real CTs (results/decnn-head-t1/ct_statistics.json).
 """
 
 from dataclasses import astuple, dataclass, replace
@@ -62,7 +62,7 @@ class Look:
     blur_mm: float
 
 
-# Such that bone is as dense, and its edges are as soft, as in measured CTs (both in results/ct_statistics.json).
+# Such that bone is as dense, and its edges are as soft, as in measured CTs (both in ct_statistics.json).
 _LOWEST_LOOK = Look(0.8, 1000, 300, 2.0, 0.3, 0.55)
 _HIGHEST_LOOK = Look(1.8, 1500, 1150, 7.0, 1.2, 0.95)
 # The middle of each range: what a head is scored against must not hang on a draw, and the reach of thin bone does.

@@ -42,7 +42,7 @@ def putResults(ctNode: Any, referenceNode: Any, difference: np.ndarray, facts: d
     table = resultNode("vtkMRMLTableNode", "metrics", _("{pair} metrics").format(pair=pair))
     metrics = metrics_of(3)
     columns = [
-        _column(vtk.vtkStringArray, _("Metric"), [_(metric.title) for metric in metrics]),
+        _column(vtk.vtkStringArray, _("Metric"), [metric.title for metric in metrics]),
         *(
             _column(vtk.vtkDoubleArray, _("{mask} mask").format(mask=mask), [facts[mask][m.key] for m in metrics])
             for mask in masks

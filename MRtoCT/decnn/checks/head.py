@@ -1,7 +1,8 @@
 """Is the head in an MR one on which the model can be trusted? Findings that show only once the head is found.
 
 Each limit lies outside of what the measured T1s and the simulated ones of training have; how often each finding is
-given where it should be, and where it should not: python -m training check-findings, training/results/findings.json.
+given where it should be, and where it should not: python -m training check-findings, stored in
+training/results/decnn-head-t1/findings.json.
 Not looked for, as no check on the data at hand was reliable enough to be shown to people: contrast agent, and nodding.
 """
 

@@ -19,7 +19,7 @@ from phantom import LABELS, ct_of, phantom_head
 
 SIZE = (76, 80, 70)  # 3 mm: the nose, too, is well inside
 
-# About those of the measured T1s (training/results/findings.json).
+# About those of the measured T1s (training/results/decnn-head-t1/findings.json).
 GOOD = HeadMeasures(
     litres=3.8,
     cut_cm2={"left": 0.0, "right": 0.0, "front": 1.0, "back": 0.0, "top": 0.0, "bottom": 250.0},

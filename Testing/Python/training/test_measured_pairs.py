@@ -21,7 +21,7 @@ from training.experiments import evaluate_pairs as module
 from training.experiments.evaluate_heads import COLUMNS
 from training.experiments.evaluate_pairs import evaluate_pairs, table
 from training.measured_pairs.folder import LEAST_OVERLAP
-from training.measured_pairs.readers import MeasuredPair, each_pair, read_pairs
+from training.measured_pairs.readers import MeasuredPair, each_pair
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,12 @@ def write_case(folder, **images):
     return folder
 
 
+def _pairs_of(spec):
+    """All pairs of a specification, and the sentences on what was left out."""
+    items = list(each_pair(spec))
+    return [item for item in items if isinstance(item, MeasuredPair)], [item for item in items if isinstance(item, str)]
+
+
 def moved(image, rotation, translation):
     """The same voxels elsewhere in space: turned around z (radians), and moved (mm)."""
     turn = sitk.Euler3DTransform((0.0, 0.0, 0.0), 0.0, 0.0, rotation, translation)
@@ -62,7 +68,7 @@ def test_a_case_of_synthrad_is_read_voxel_by_voxel(tmp_path, head):
     write_case(tmp_path / "1BA001", mr=mr, ct=ct, mask=mask)
     write_case(tmp_path / "1PA001", mr=mr, ct=ct, mask=mask)
     (tmp_path / "overview").mkdir()
-    pairs, left_out = read_pairs(f"synthrad:{tmp_path}")
+    pairs, left_out = _pairs_of(f"synthrad:{tmp_path}")
     (pair,) = pairs
     assert pair.name == "1BA001"
     assert left_out == ["1 pelvis case(s) (1P...) were ignored: the model is one of heads."]
@@ -77,11 +83,34 @@ def test_a_case_on_another_grid_lands_where_it_was(tmp_path, coarse):
     """Axes of the patient in another order: nothing is swapped by hand, so what lies left stays left."""
     mr, ct = (sitk.DICOMOrient(image, "PIR") for image in coarse)
     write_case(tmp_path / "1BA002", mr=mr, ct=ct, mask=ct > -500)
-    ((pair,), _) = read_pairs(f"synthrad:{tmp_path}")
+    ((pair,), _) = _pairs_of(f"synthrad:{tmp_path}")
     assert pair.mr.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1) and pair.mr.GetSpacing() == (1, 1, 1)
     assert same_grid(pair.mr, pair.ct) and same_grid(pair.mr, pair.mask)
     back = sitk.Resample(pair.ct, ct, sitk.Transform(), sitk.sitkNearestNeighbor)
     assert np.array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(ct))
+
+
+def test_a_case_of_synthrad2025_is_a_head_and_neck_in_mha(tmp_path, coarse):
+    mr, ct = coarse
+    (tmp_path / "1HNA001").mkdir()
+    for name, image in (("mr", mr), ("ct", ct), ("mask", ct > -500)):
+        sitk.WriteImage(image, str(tmp_path / "1HNA001" / f"{name}.mha"))
+    (tmp_path / "1THA001").mkdir()
+    (tmp_path / "1HNA002").mkdir()
+    sitk.WriteImage(mr, str(tmp_path / "1HNA002/mr.mha"))
+    ((pair,), left_out) = _pairs_of(f"synthrad:{tmp_path}")
+    assert pair.name == "1HNA001" and same_grid(pair.mr, pair.ct)
+    assert left_out[0].startswith("1 case(s) of other parts") and "ct.mha and mask.mha missing" in left_out[1]
+
+
+def test_a_bids_folder_is_read_as_ones_own(tmp_path, coarse):
+    mr, ct = coarse
+    write_case(tmp_path / "sub-01/ses-1/anat", **{"sub-01_ses-1_T1w": mr})
+    write_case(tmp_path / "sub-01/ses-1/ct", **{"sub-01_ses-1_ct": ct})
+    write_case(tmp_path / "sub-02/anat", **{"sub-02_T1w": mr})
+    ((pair,), left_out) = _pairs_of(f"bids:{tmp_path}")
+    assert pair.name == "sub-01" and same_grid(pair.mr, pair.ct)
+    assert left_out == ["sub-02: there is no *_ct.nii.gz in it."]
 
 
 def bad_synthrad_cases(mr, ct, mask):
@@ -105,7 +134,7 @@ def test_each_bad_case_is_left_out_with_its_sentence(tmp_path, coarse):
     (tmp_path / "1BB002").mkdir()
     for name in ("mr", "ct", "mask"):
         (tmp_path / "1BB002" / f"{name}.nii.gz").write_bytes(b"not an image")
-    pairs, left_out = read_pairs(f"synthrad:{tmp_path}")
+    pairs, left_out = _pairs_of(f"synthrad:{tmp_path}")
     assert [pair.name for pair in pairs] == ["1BB001"]
     assert len(left_out) == len(bad) + 1
     for (name, (_, expected)), sentence in zip(bad.items(), left_out, strict=False):
@@ -114,10 +143,12 @@ def test_each_bad_case_is_left_out_with_its_sentence(tmp_path, coarse):
     assert str(tmp_path) not in "".join(left_out)  # stored with the figures, so without the paths of a machine
 
 
-@pytest.mark.parametrize("spec", ["synthrad", "synthrad:", "pelvis:{}", "folder:{}/no", "synthrad:{}", "folder:{}"])
+@pytest.mark.parametrize(
+    "spec", ["synthrad", "synthrad:", "pelvis:{}", "folder:{}/no", "synthrad:{}", "folder:{}", "bids:{}"]
+)
 def test_no_pairs_at_all_is_an_error(tmp_path, spec):
     with pytest.raises(InputError, match=r"names no pairs|no folder|holds no"):
-        read_pairs(spec.format(tmp_path))
+        _pairs_of(spec.format(tmp_path))
 
 
 def test_a_folder_is_registered_and_resampled_once(tmp_path, coarse):
@@ -141,7 +172,7 @@ def test_a_folder_is_registered_and_resampled_once(tmp_path, coarse):
 def test_a_pair_that_is_fused_already_stays_where_it_is(tmp_path, coarse):
     mr, ct = coarse
     write_case(tmp_path / "anna", mr=mr, ct=ct)
-    ((pair,), left_out) = read_pairs(f"folder:{tmp_path}")
+    ((pair,), left_out) = _pairs_of(f"folder:{tmp_path}")
     assert not left_out
     truth = sitk.Resample(ct, pair.mr, sitk.Transform(), sitk.sitkLinear, -1000)
     bones = [sitk.GetArrayFromImage(image) > 250 for image in (pair.ct, truth)]
@@ -152,7 +183,7 @@ def test_a_folder_of_dicom_files_is_an_image(tmp_path, coarse):
     mr, ct = coarse
     case = write_case(tmp_path / "anna", ct=ct)
     write_mr(case / "t1", sitk.Cast(mr, sitk.sitkInt16))
-    pairs, left_out = read_pairs(f"folder:{tmp_path}")
+    pairs, left_out = _pairs_of(f"folder:{tmp_path}")
     assert [pair.name for pair in pairs] == ["anna"] and not left_out
 
 
@@ -173,7 +204,7 @@ def test_each_bad_folder_is_left_out_with_its_sentence(tmp_path, coarse):
     }
     for name, (images, _) in bad.items():
         write_case(tmp_path / name, **images)
-    pairs, left_out = read_pairs(f"folder:{tmp_path}")
+    pairs, left_out = _pairs_of(f"folder:{tmp_path}")
     assert not pairs and len(left_out) == len(bad)
     for (name, (_, expected)), sentence in zip(bad.items(), left_out, strict=True):
         assert sentence.startswith(f"{name}: ") and expected in sentence

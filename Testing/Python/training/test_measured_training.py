@@ -12,10 +12,11 @@ from decnn.errors import InputError
 from phantom import ct_of, phantom_head
 from training import __main__ as training_main
 from training.__main__ import main
-from training.bank import Entry, add_measured, open_pairs
+from training.bank import Entry, add_measured, open_pairs, patients_of
 from training.card import write_card
 from training.export import export
-from training.fit import Settings, fit
+from training.fit import fit
+from training.settings import Settings
 
 ENTRY = Entry("synthrad", True)
 
@@ -63,9 +64,9 @@ def test_a_case_that_cannot_be_used_is_named(cases, tmp_path, capsys):
     assert "left out: 1BA002: mask.nii.gz missing" in capsys.readouterr().err
 
 
-def test_a_bank_takes_pairs_of_a_kind_once_and_of_one_seed(bank, cases, tmp_path):
-    with pytest.raises(InputError, match="has pairs of synthrad already"):
-        add_measured(bank, f"synthrad:{cases}", variants=1, seed=3)
+def test_a_bank_takes_more_pairs_of_a_kind_and_is_of_one_seed(bank, cases, tmp_path):
+    assert add_measured(bank, f"synthrad:{cases}", variants=2, seed=3) == 0, "they are there"
+    assert patients_of(bank, "synthrad") == ["1BA001"]
     (tmp_path / "bank.json").write_text('{"seed": 1}')
     with pytest.raises(InputError, match="another seed"):
         add_measured(tmp_path, f"synthrad:{cases}", variants=1, seed=3)
@@ -84,23 +85,28 @@ def test_a_network_learns_from_them_and_says_so(bank, tmp_path):
     spec = json.loads((model / "model.json").read_text())
     assert spec["training"]["heads"] == ["synthrad"]
     (tmp_path / "limits.md").write_text("- none seen\n")
-    figures = {"weights_sha256": spec["weights"]["sha256"], "heads": []}
-    (tmp_path / "figures.json").write_text(json.dumps(figures))
-    card = write_card(model, tmp_path / "figures.json", tmp_path / "limits.md").read_text()
+    row = {"case": "1BA001", "mae_hu_tight": 100.0}
+    figures = {"weights_sha256": spec["weights"]["sha256"], "pairs": "synthrad", "cases": [row], "left_out": []}
+    (tmp_path / "figures.json").write_text(json.dumps(figures | {"mean": row, "sd": row}))
+    card = write_card(model, [tmp_path / "figures.json"], tmp_path / "limits.md").read_text()
+    assert "| 1BA001 | 100.0 |" in card
     assert "SynthRAD2023" in card and "CC BY-NC 4.0" in card
 
 
 def test_a_share_of_the_patches_is_theirs():
-    heads = Settings().with_measured("folder", 0.25).heads
-    assert heads[-1][0] == "folder" and heads[-1][1] / sum(share for _, share, _ in heads) == pytest.approx(0.25)
+    heads = Settings().with_measured({"folder": 0.25, "slices": 0.5}).heads
+    assert [(name, share) for name, share, _ in heads[-2:]] == [("folder", 0.25), ("slices", 0.5)]
+    assert sum(share for _, share, _ in heads) == pytest.approx(1.0)
+    assert Settings().with_measured({"slices": 1.0}).heads == (("slices", 1.0, True),)
 
 
-@pytest.mark.parametrize("share", ["0", "1", "-1", "half", "nan"])
+@pytest.mark.parametrize("share", ["0", "1.5", "-1", "half", "nan"])
 def test_a_share_that_is_none_is_an_error(share, tmp_path, monkeypatch, capsys):
     run = ["training", "fit", "--bank", str(tmp_path), "--run", str(tmp_path / "run"), "--measured", "folder", share]
     monkeypatch.setattr(sys, "argv", run)
     assert main() == 2
-    assert "is no share of the patches" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is no share of the patches" in said or "must be above 0, and make up 1 at most" in said
     assert not (tmp_path / "run").exists()
 
 

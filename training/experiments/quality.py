@@ -1,0 +1,117 @@
+"""Writes docs/quality.md, and the figures in README, from the stored figures of the bundled model: nothing by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from decnn.errors import InputError
+from decnn.evaluation.metrics import cell, markdown
+from decnn.hu import BONE_ABOVE_HU
+from training.experiments.evaluate_heads import table as heads_table
+from training.experiments.evaluate_slices import table as slices_table
+
+BEGIN, END = "<!-- quality: made by `make quality`, do not edit -->", "<!-- /quality -->"
+_HEAD = "<!-- made by `make quality` from {folder}: do not edit -->\n\n# Quality of {model} {version}\n\n"
+_PAGE = """{head}The figures belong to the bundled weights, SHA-256 `{sha256}`. Bone is what lies above {bone} HU.
+
+## On real people
+
+MR and CT of {patients} patients of three hospitals, which the model has not seen: {slices} slices, the middle ones of
+each plane. A slice stands in for its own neighbours, and one view makes the CT. The masks are those of SynthRAD
+(`mae_hu_mask`) and the body of the CT (`mae_hu_tight`). The spread is the standard deviation over patients.
+
+{slices_table}
+
+The lower halves hold skull base and face, the upper ones the vault. `wet_error_mm` is the error of the water-equivalent
+thickness along 36 parallel beams through the body, by the curve of Schneider et al. (1996).
+
+## On whole heads
+
+Three views, averaged, as users run it. The vault lies 0 to 80 mm below the vertex, the base 80 to 150 mm.
+The column `seen` says whether the model was trained on pairs made from the head. Where the reference is a measured CT,
+the MR is simulated from it. Where it is labels, the CT is drawn from them: its HU are assumed.
+
+{heads_table}
+
+## What was not measured
+
+- The error in HU on whole volumes of one person.
+- The error in dose.
+- Children, and people with metal in the skull.
+
+## How it was measured
+
+{commands}
+"""
+
+
+def write_quality(results: Path, page: Path, readme: Path) -> None:
+    """Writes the page, and what stands between the two marks in README.
+
+    Args:
+        results: folder with slices.json (of ``evaluate-slices``) and heads.json (of ``evaluate``) of one model.
+
+    Raises:
+        InputError: a file is missing or no result, they belong to different models, or README has no marks.
+    """
+    slices, heads = (_read(results / name) for name in ("slices.json", "heads.json"))
+    if slices["weights_sha256"] != heads["weights_sha256"]:
+        raise InputError(f"slices.json and heads.json in {results.name} belong to different models: measure one model.")
+    text = readme.read_text(encoding="utf-8")
+    start, end = text.find(BEGIN), text.find(END)
+    if start < 0 or end < start:
+        raise InputError(f"{readme.name} lacks the marks {BEGIN} and {END}: put them where the figures shall stand.")
+    page.write_text(page_of(slices, heads, results.name), encoding="utf-8")
+    figures = "\n".join(["", *figures_of(slices, heads), ""])
+    readme.write_text(text[: start + len(BEGIN)] + figures + text[end:], encoding="utf-8")
+
+
+def page_of(slices: dict[str, Any], heads: dict[str, Any], folder: str) -> str:
+    """The page as Markdown."""
+    commands = (
+        f"- `{r['made']['command']}` (commit {r['made']['commit']}, {r['made']['date']})" for r in (slices, heads)
+    )
+    return _PAGE.format(
+        head=_HEAD.format(folder=f"training/results/{folder}", model=slices["model"], version=slices["version"]),
+        sha256=slices["weights_sha256"],
+        bone=BONE_ABOVE_HU,
+        patients=slices["patients"],
+        slices=slices["slices"],
+        slices_table=slices_table(slices),
+        heads_table=heads_table(heads),
+        commands="\n".join(commands),
+    )
+
+
+def figures_of(slices: dict[str, Any], heads: dict[str, Any]) -> list[str]:
+    """The four figures of README, as a Markdown table."""
+    planes, mean = slices["by_plane"], slices["mean"]
+    mae, axial = (_shown(row, "mae_hu_mask") for row in (mean, planes["axial"]))
+    vault, base = (_over(heads, f"bone_dice_{part}") for part in ("vault", "base"))
+    people = f"{slices['patients']} people that it has not seen"
+    values = {
+        f"mean absolute error, {people}": f"{mae} HU (axial {axial} HU)",
+        "bone overlap (Dice), the same people": _shown(mean, "bone_dice"),
+        "mean error in bone, the same people": f"{_shown(mean, 'me_bone_hu')} HU",
+        f"bone overlap in the vault and in the base of {len(heads['heads'])} whole heads": f"{vault} and {base}",
+    }
+    return [markdown([{"what": what, "value": value} for what, value in values.items()], ("what", "value"))]
+
+
+def _shown(row: dict[str, Any], key: str) -> str:
+    return cell(key, row[key])
+
+
+def _over(heads: dict[str, Any], key: str) -> str:
+    values = [row[key] for row in heads["heads"] if row.get(key) is not None]
+    return cell(key, sum(values) / len(values)) if values else "-"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        if "weights_sha256" in result and "made" in result:
+            return result
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path.name} cannot be read ({error}): make it with evaluate-slices, or evaluate.") from error
+    raise InputError(f"{path.name} holds no figures of a model: make it with evaluate-slices, or evaluate.")
