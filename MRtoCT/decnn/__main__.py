@@ -108,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
         help="also write where the model disagrees with itself (views, and successive CTs), in HU: no calibrated "
         "error. With --output-dir: that same folder, for <name of the input>_confidence.nrrd",
     )
+    synthesize.add_argument(
+        "--source-series",
+        metavar="UID",
+        help="SeriesInstanceUID of the MR, where its file does not say it (not NRRD or MHA): the CT carries it, and "
+        "export-dicom compares it",
+    )
     synthesize.set_defaults(run=commands.synthesize)
 
     check = verbs.add_parser(
@@ -145,6 +151,12 @@ def _parser() -> argparse.ArgumentParser:
         "--allow-moved",
         action="store_true",
         help="take a CT that was moved off the grid of the MR, with a new frame of reference, else refused",
+    )
+    export.add_argument(
+        "--unverified-reference",
+        action="store_true",
+        help="take a CT that does not say which MR series it was made from, else refused: you have checked that the "
+        "reference is of the same patient",
     )
     export.add_argument("--model-name", help="the model that made the CT, if its file does not say")
     export.add_argument("--weights-sha256", help="SHA-256 of the model's weights, if the CT's file does not say")

@@ -51,7 +51,17 @@ def synthesize(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) ->
             "or INPUT [INPUT ...] --output-dir FOLDER."
         )
     source, output = arguments.paths
-    synthesize_file(source, output, model, options, reporter, stop, arguments.confidence, choice_of(arguments))
+    synthesize_file(
+        source,
+        output,
+        model,
+        options,
+        reporter,
+        stop,
+        arguments.confidence,
+        choice_of(arguments),
+        arguments.source_series or "",
+    )
     return 0
 
 
@@ -147,6 +157,7 @@ def export_dicom(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) 
         source,
         arguments.resample,
         arguments.allow_moved,
+        arguments.unverified_reference,
         report=lambda fraction, stage: reporter.progress(0.2 + 0.79 * fraction, stage),
         before_publishing=stop.hold,
     )

@@ -47,10 +47,12 @@ def synthesize_file(
     stop: Stop,
     confidence: str | Path | None = None,
     choice: "Choice | None" = None,
+    source_series: str = "",
 ) -> dict[str, Any]:
     """Makes the synthetic CT of one MR; returns the facts of the result, which the reporter was told, too.
 
     confidence: the file for the confidence map, if ``options`` want one. choice: which of several DICOM series.
+    source_series: SeriesInstanceUID of the MR, if its file does not say it.
 
     Raises:
         InputError, SetupError, Cancelled: see ``decnn.synthesis.synthesize`` and ``decnn.io.images``; then no file
@@ -61,7 +63,7 @@ def synthesize_file(
     reporter.progress(0.0, "Starting")
     from decnn.checks.gate import read_mr
     from decnn.io.images import check_output, write_images
-    from decnn.io.provenance import Maker, sign, sign_confidence
+    from decnn.io.provenance import Maker, Origin, hash_of, sign, sign_confidence
 
     reporter.progress(0.01, "Reading the MR")
     reading, findings = read_mr(source, choice)
@@ -72,6 +74,7 @@ def synthesize_file(
     raise_errors(findings)
     assert reading is not None  # it is where nothing blocks
     image = reading.image
+    origin = Origin(source_series or reading.origin.series_uid, reading.origin.voxels or hash_of(image))
 
     loaded = model.get(reporter)
     from decnn.synthesis import synthesize
@@ -87,7 +90,7 @@ def synthesize_file(
     for finding in result.findings[len(findings) :]:
         reporter.finding(finding)
     reporter.progress(0.97, "Writing the CT")
-    sign(result.image, Maker(loaded.name, loaded.version, loaded.weights_sha256))
+    sign(result.image, Maker(loaded.name, loaded.version, loaded.weights_sha256), origin)
     written = [(result.image, path)]
     if result.confidence is not None and confidence_path is not None:
         sign_confidence(result.confidence)
@@ -100,6 +103,8 @@ def synthesize_file(
         "model": loaded.name,
         "model_version": loaded.version,
         "weights_sha256": loaded.weights_sha256,
+        "source_series_uid": origin.series_uid,
+        "source_hash": origin.voxels,
         "decnn_version": __version__,
         "terms": loaded.spec.get("terms", ""),
         "device": result.device,

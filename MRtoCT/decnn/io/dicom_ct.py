@@ -4,38 +4,28 @@ CT Image IOD, DICOM PS3.3 A.3 (SOP class 1.2.840.10008.5.1.4.1.1.2). The CT keep
 of the MR it was made from, and refers to the MR's images; what a scanner would have measured stays empty.
 """
 
-import datetime
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 
-from decnn import NOTICE, __version__
-from decnn.errors import Finding, InputError, SetupError
+from decnn.errors import Finding, InputError, SetupError, warning
 from decnn.grid import SPACING_MM, canonical_grid
-from decnn.hu import AIR_HU, WINDOWS
-from decnn.io.dicom_mr import Source
+from decnn.hu import AIR_HU
+from decnn.io.dicom_mr import Source, valid_uid
 from decnn.io.dicom_read import import_pydicom
+from decnn.io.dicom_tags import common_tags, fill_slice, usable_tags
 from decnn.io.images import read_image, same_grid, umask
-from decnn.io.provenance import Maker
+from decnn.io.provenance import Maker, check_origin, origin_of
 from decnn.steps import Report, silent
 
-if TYPE_CHECKING:
-    from pydicom.dataset import FileDataset
-
-LABEL = "SYNTHETIC CT - RESEARCH ONLY"
-_CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
-_EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
-_FIRST_SERIES_NUMBER = 301
 # Grids that agree so closely are the same, however their numbers were rounded on the way through a file format.
 _SAME_PLACE_MM = 0.02
-# 64 characters is what a SeriesDescription holds.
-_DESCRIPTION_LENGTH = 64
+_SQUARE_MM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -58,7 +48,8 @@ def check_output_folder(output: str | Path) -> Path:
     if not path.parent.is_dir():
         raise InputError(f"The folder {path.parent} of the output does not exist: create it first.")
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".decnn-"):
+        # An empty folder is enough: the one above it may be closed.
+        with tempfile.TemporaryDirectory(dir=path if path.is_dir() else path.parent, prefix=".decnn-"):
             pass
     except OSError as error:
         raise InputError(f"The output {output} cannot be written: choose a folder that you may write to.") from error
@@ -88,8 +79,10 @@ def prepare_ct(
     ordered = _sorted(ct)
     aligned = sitk.Image(ordered)
     aligned.SetDirection(np.eye(3).ravel().tolist())
-    if same_grid(ordered, aligned, _SAME_PLACE_MM):
-        return aligned, []
+    straight = same_grid(ordered, aligned, _SAME_PLACE_MM)
+    square = abs(aligned.GetSpacing()[0] - aligned.GetSpacing()[1]) <= _SQUARE_MM
+    if straight and (square or not resample):
+        return aligned, [] if square else [_not_square(aligned)]
     if not resample:
         axes = np.array(ct.GetDirection()).reshape(3, 3)
         kind = "oblique to the patient's axes" if np.allclose(axes.T @ axes, np.eye(3), atol=1e-3) else "sheared"
@@ -123,6 +116,7 @@ def export_series(
     source: Source | None = None,
     resample: bool = False,
     allow_moved: bool = False,
+    unverified: bool = False,
     report: Report = silent,
     before_publishing: Callable[[], None] = lambda: None,
 ) -> ExportResult:
@@ -134,32 +128,41 @@ def export_series(
         maker: the model's name and SHA-256 go into every file.
         source: the MR series; without it study, series and frame of reference are new, and a finding says so.
         resample, allow_moved: see ``prepare_ct``; a CT that was moved gets a new frame of reference.
+        unverified: take a CT that does not say which MR it was made from, see ``decnn.io.provenance.check_origin``.
         report: called with (fraction 0..1, stage).
         before_publishing: called when nothing but the renaming is left to do.
 
     Raises:
-        InputError: see ``prepare_ct``.
+        InputError: see ``prepare_ct`` and ``check_origin``.
         SetupError: pydicom is missing, or the disk is full or fails.
     """
     from_mr = source or Source()
     pydicom = import_pydicom()
     report(0.0, "Checking the geometry")
+    findings = list(from_mr.findings)
+    if source is not None:
+        findings += check_origin(origin_of(ct), source.origin, unverified)
     moved = _is_moved(ct, from_mr)
-    ct, findings = prepare_ct(ct, from_mr, resample, allow_moved)
-    findings += _identity_findings(source, moved)
+    ct, of_geometry = prepare_ct(ct, from_mr, resample, allow_moved)
+    copied, of_tags = usable_tags(from_mr.copied)
+    from_mr = replace(from_mr, copied=copied)
+    if from_mr.frame_of_reference_uid and not valid_uid(from_mr.frame_of_reference_uid):
+        from_mr = replace(from_mr, frame_of_reference_uid="")
+    series_uid = pydicom.uid.generate_uid(prefix=None)
+    patient_id = "" if source is not None else f"MRTOCT-{int(series_uid.rpartition('.')[2]) % 16**8:08X}"
+    findings += [*of_geometry, *of_tags, *_identity_findings(source and from_mr, moved, patient_id)]
     if moved:
         from_mr = _without_frame_of_reference(from_mr)
     study_uid = from_mr.study_uid or pydicom.uid.generate_uid(prefix=None)
     frame_uid = from_mr.frame_of_reference_uid or pydicom.uid.generate_uid(prefix=None)
-    series_uid = pydicom.uid.generate_uid(prefix=None)
-    file = _common_tags(maker, from_mr, study_uid, series_uid, frame_uid)
+    file = common_tags(maker, from_mr, study_uid, series_uid, frame_uid, patient_id)
 
-    temporary = Path(tempfile.mkdtemp(prefix=".decnn-", dir=output.parent))
+    temporary = _workplace(output)
     try:
         array = sitk.GetArrayViewFromImage(ct)
         for index, plane in enumerate(array):
             report(0.05 + 0.75 * index / len(array), "Writing the slices")
-            _fill_slice(file, ct, index, plane)
+            fill_slice(file, ct, index, plane)
             file.save_as(temporary / f"CT{index + 1:04d}.dcm")
         report(0.8, "Reading them back")
         written = read_image(temporary)
@@ -168,10 +171,21 @@ def export_series(
         before_publishing()
         _publish(temporary, output)
     except OSError as error:
-        raise SetupError(f"The series {output} cannot be written ({error.strerror}): is the disk full?") from error
+        raise SetupError(
+            f"The series {output} cannot be written ({error.strerror}): is the disk full?", code="file-system"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return ExportResult(output, len(array), study_uid, series_uid, frame_uid, findings)
+
+
+def _not_square(ct: sitk.Image) -> Finding:
+    x, y, _ = ct.GetSpacing()
+    return warning(
+        "rectangular-pixels",
+        f"The pixels are not square ({x:.3g} x {y:.3g} mm), which some planning systems do not accept: --resample "
+        "makes slices of 1 mm with square pixels.",
+    )
 
 
 def _check_hounsfield(ct: sitk.Image) -> None:
@@ -196,14 +210,14 @@ def _without_frame_of_reference(source: Source) -> Source:
     return replace(source, frame_of_reference_uid="", copied=copied)
 
 
-def _identity_findings(source: Source | None, moved: bool) -> list[Finding]:
+def _identity_findings(source: Source | None, moved: bool, patient_id: str) -> list[Finding]:
     if source is None:
         return [
             Finding(
                 "warning",
                 "new-identifiers",
-                "No MR series was given, so the CT has no patient, and a new study and frame of reference: "
-                "other systems cannot lay it over the MR without a registration.",
+                f"No MR series was given, so the CT has a new patient {patient_id}, study and frame of "
+                "reference: other systems cannot lay it over the MR without a registration.",
             )
         ]
     if moved:
@@ -232,79 +246,37 @@ def _sorted(image: sitk.Image) -> sitk.Image:
     return sitk.DICOMOrient(image, "LPS")
 
 
-def _common_tags(maker: Maker, source: Source, study_uid: str, series_uid: str, frame_uid: str) -> "FileDataset":
-    """A file with all that the slices have in common; type 2 tags that nobody knows are there, and empty."""
-    pydicom = import_pydicom()
-    meta = pydicom.dataset.FileMetaDataset()
-    meta.MediaStorageSOPClassUID = _CT_IMAGE_STORAGE
-    meta.TransferSyntaxUID = _EXPLICIT_LITTLE_ENDIAN
-    ct = pydicom.dataset.FileDataset("", {}, b"\0" * 128, meta, is_implicit_VR=False, is_little_endian=True)
-    for keyword in (
-        "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
-        "AccessionNumber", "ReferringPhysicianName", "PatientPosition", "PositionReferenceIndicator",
-        "AcquisitionNumber", "KVP",
-    ):  # fmt: skip
-        setattr(ct, keyword, None)
-    for keyword, value in source.copied.items():
-        setattr(ct, keyword, value)
-    now = datetime.datetime.now()
-    ct.SeriesDate = ct.ContentDate = ct.InstanceCreationDate = now.strftime("%Y%m%d")
-    ct.SeriesTime = ct.ContentTime = ct.InstanceCreationTime = now.strftime("%H%M%S")
-    ct.SOPClassUID = _CT_IMAGE_STORAGE
-    ct.StudyInstanceUID, ct.SeriesInstanceUID, ct.FrameOfReferenceUID = study_uid, series_uid, frame_uid
-    ct.Modality = "CT"
-    ct.SeriesNumber = max(_FIRST_SERIES_NUMBER, _FIRST_SERIES_NUMBER - 1 + source.series_number)
-    # The copied texts decide the character set, and it need not have the letters of a model's name.
-    name, version, weights = (_plain(text) for text in (maker.name, maker.version, maker.weights_sha256))
-    ct.SeriesDescription = f"{LABEL}, {name} {weights[:12]}"[:_DESCRIPTION_LENGTH].rstrip()
-    ct.DerivationDescription = f"{LABEL}. Model {name} {version}".rstrip() + f", weights SHA-256 {weights}"
-    ct.ImageComments = NOTICE
-    ct.Manufacturer, ct.ManufacturerModelName, ct.SoftwareVersions = "MRtoCT", "decnn", __version__
-    ct.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
-    ct.BodyPartExamined = "HEAD"  # what decnn is for; it also tells that there is no left or right one
-    ct.BurnedInAnnotation = "NO"
-    if source.images:
-        # Every slice was made with the whole MR before it: each refers to all its images.
-        ct.SourceImageSequence = pydicom.Sequence([_reference(*image) for image in source.images])
-    ct.SamplesPerPixel, ct.PhotometricInterpretation = 1, "MONOCHROME2"
-    ct.BitsAllocated, ct.BitsStored, ct.HighBit, ct.PixelRepresentation = 16, 16, 15, 1
-    ct.RescaleIntercept, ct.RescaleSlope, ct.RescaleType = 0, 1, "HU"
-    windows = [WINDOWS[name] for name in ("soft-tissue", "bone")]
-    ct.WindowCenter, ct.WindowWidth = [w.level for w in windows], [w.width for w in windows]
-    ct.WindowCenterWidthExplanation = ["SOFT TISSUE", "BONE"]
-    return ct
+def _publish(files: Path, output: Path) -> None:
+    """Moves a folder to its name in one step, where the place allows it; else copies its files.
+
+    A folder of the user's own may be a mount point, lie in a folder that must not be written to, or on another disk.
+    """
+    files.chmod(0o777 & ~umask())  # mkdtemp makes folders private; the user's own umask decides what a result is
+    existed = output.exists()
+    try:
+        if existed:
+            output.rmdir()
+        files.rename(output)
+        return
+    except OSError:
+        if not output.exists():
+            output.mkdir()
+    copied: list[Path] = []
+    try:
+        for file in sorted(files.iterdir()):
+            copied.append(output / file.name)
+            shutil.copyfile(file, copied[-1])
+    except BaseException:
+        for path in copied:
+            path.unlink(missing_ok=True)
+        if not existed:
+            output.rmdir()
+        raise
 
 
-def _reference(sop_class_uid: str, sop_instance_uid: str) -> object:
-    item = import_pydicom().Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class_uid, sop_instance_uid
-    return item
-
-
-def _fill_slice(file: "FileDataset", ct: sitk.Image, index: int, plane: np.ndarray) -> None:
-    """Makes ``file`` that of axial slice ``index``; ``plane`` is its int16 HU, (rows, columns)."""
-    pydicom = import_pydicom()
-    file.SOPInstanceUID = file.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid(prefix=None)
-    pydicom.dataset.validate_file_meta(file.file_meta)
-    file.file_meta.FileMetaInformationGroupLength = 0  # counted when it is written
-    file.InstanceNumber = index + 1
-    number = pydicom.valuerep.format_number_as_ds
-    columns, rows, slices = (number(spacing) for spacing in ct.GetSpacing())
-    file.ImagePositionPatient = [number(x) for x in ct.TransformIndexToPhysicalPoint((0, 0, index))]
-    file.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    file.PixelSpacing = [rows, columns]
-    file.SliceThickness = slices
-    file.Rows, file.Columns = plane.shape
-    file.PixelData = plane.astype("<i2").tobytes()
-    file["PixelData"].VR = "OW"
-
-
-def _plain(text: str) -> str:
-    return text.encode("ascii", "replace").decode().replace("\\", "/")
-
-
-def _publish(temporary: Path, output: Path) -> None:
-    temporary.chmod(0o777 & ~umask())  # mkdtemp makes folders private; the user's own umask decides what a result is
-    if output.exists():
-        output.rmdir()
-    temporary.rename(output)
+def _workplace(output: Path) -> Path:
+    """A new private folder, beside the output if that can be: then the series appears in one step."""
+    try:
+        return Path(tempfile.mkdtemp(prefix=".decnn-", dir=output.parent))
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="decnn-"))

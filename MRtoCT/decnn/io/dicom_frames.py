@@ -67,26 +67,35 @@ _OFF_RIGHT_ANGLE = 2e-3
 """Cosines rounded to three digits are off by so much."""
 
 
+def value_of(dataset: "Dataset", keyword: str) -> Any:
+    """The value of a tag, or the text that is written there where it has another type; None if it is not there."""
+    try:
+        return dataset.get(keyword)
+    except Exception:  # pydicom raises what its parser stumbles upon
+        raw = getattr(dataset.get_item(keyword), "value", b"")
+        return raw.decode("latin-1").strip() if isinstance(raw, bytes) else str(raw)
+
+
 def frames_of(name: str, header: "Dataset") -> Iterator[Frame]:
     """The images of a file.
 
     Raises:
         InputError: no grey values, or a place, direction, spacing or scale that is missing or no number.
     """
-    rows, columns = (_whole(header.get(keyword), keyword, name) for keyword in ("Rows", "Columns"))
-    if _whole(header.get("SamplesPerPixel") or 1, "SamplesPerPixel", name) != 1:
+    rows, columns = (_whole(value_of(header, keyword), keyword, name) for keyword in ("Rows", "Columns"))
+    if _whole(value_of(header, "SamplesPerPixel") or 1, "SamplesPerPixel", name) != 1:
         raise InputError(
             f"{_short(name)} holds a colour image: give the magnitude image of a T1-weighted MR.", code="not-scalar"
         )
-    if str(header.get("PhotometricInterpretation", "MONOCHROME2")) != "MONOCHROME2":
+    if (kind := str(value_of(header, "PhotometricInterpretation") or "MONOCHROME2")) != "MONOCHROME2":
         raise InputError(
-            f"{_short(name)} holds an image of the kind {header.get('PhotometricInterpretation')}, where a large value "
-            "is not bright: export the series as MONOCHROME2.",
+            f"{_short(name)} holds an image of the kind {kind}, where a large value is not bright: export the "
+            "series as MONOCHROME2.",
             code="not-scalar",
         )
-    count = _whole(header.get("NumberOfFrames") or 1, "NumberOfFrames", name)
-    per_frame = list(header.get("PerFrameFunctionalGroupsSequence") or [])
-    shared = (list(header.get("SharedFunctionalGroupsSequence") or []) or [None])[0]
+    count = _whole(value_of(header, "NumberOfFrames") or 1, "NumberOfFrames", name)
+    per_frame = list(value_of(header, "PerFrameFunctionalGroupsSequence") or [])
+    shared = (list(value_of(header, "SharedFunctionalGroupsSequence") or []) or [None])[0]
     if count > 1 and len(per_frame) != count:
         raise InputError(
             f"{_short(name)} holds {count} images and says of {len(per_frame)} where they lie: convert the series to "
@@ -104,8 +113,8 @@ def _frame(name: str, index: int, rows: int, columns: int, header: "Dataset", gr
         for group in groups:
             for element in group:
                 if element.VR == "SQ" and element.value and keyword in element.value[0]:
-                    return element.value[0].get(keyword)
-        return header.get(keyword)
+                    return value_of(element.value[0], keyword)
+        return value_of(header, keyword)
 
     def numbers(keyword: str, count: int, needed: bool = True) -> list[float]:
         return _numbers(get(keyword), count, keyword, name, needed)

@@ -1,6 +1,7 @@
 """The MR series that a synthetic CT was made from: what its DICOM files say of patient, study and place."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,8 +9,10 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from decnn.errors import Finding, InputError
+from decnn.io.dicom_frames import value_of
 from decnn.io.dicom_read import ANY, Choice, read_files, read_folder
 from decnn.io.header import Header
+from decnn.io.provenance import Origin
 
 # All that a CT series takes over from its MR series, if it is there; apart from these, the identifiers of the study,
 # the frame of reference and the source images. Nothing of how the MR was acquired is among them.
@@ -46,7 +49,7 @@ class Source:
 
     grid: sitk.Image | None = None
     findings: list[Finding] = field(default_factory=list)
-    series_uid: str = ""
+    origin: Origin = Origin()
     study_uid: str = ""
     frame_of_reference_uid: str = ""
     series_number: int = 0
@@ -54,6 +57,14 @@ class Source:
     """Values of those COPIED_TAGS that the series has."""
     images: list[tuple[str, str]] = field(default_factory=list)
     """SOP class and SOP instance UID of each file."""
+
+
+_UID = re.compile(r"(?=.{1,64}$)(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
+
+
+def valid_uid(text: str) -> bool:
+    """Whether a text is a DICOM UID (PS3.5 section 9)."""
+    return _UID.fullmatch(text) is not None
 
 
 def listed_files(path: str | Path) -> list[str]:
@@ -89,18 +100,20 @@ def read_source(series: str | Path | Sequence[str], choice: Choice = ANY) -> Sou
         read = read_files(series, _accept, choice)
     headers = read.headers
     first = headers[0]
-    if (modality := str(first.get("Modality", ""))) != "MR":
+    if (modality := str(value_of(first, "Modality") or "")) != "MR":
         raise InputError(
             f"The series in {where} has the modality {modality or '(none)'}: give the MR series the CT was made from.",
             code="dicom-modality",
         )
     for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PatientName"):
-        if len({str(header.get(keyword, "")) for header in headers}) > 1:
+        if len({str(value_of(header, keyword) or "") for header in headers}) > 1:
             raise InputError(
                 f"The files in {where} differ in their {keyword}, so they are not one series: export it again.",
                 code="dicom-differs",
             )
-    if not first.get("StudyInstanceUID") or not all(header.get("SOPInstanceUID") for header in headers):
+    if not valid_uid(str(value_of(first, "StudyInstanceUID") or "")) or not all(
+        value_of(header, "SOPInstanceUID") for header in headers
+    ):
         raise InputError(
             f"Files in {where} lack the UID of their study or of themselves, so no CT can refer to them: export the "
             "series again, or leave --reference out.",
@@ -109,12 +122,14 @@ def read_source(series: str | Path | Sequence[str], choice: Choice = ANY) -> Sou
     return Source(
         grid=read.image,
         findings=read.findings,
-        series_uid=read.uid,
+        origin=Origin(read.uid, read.voxels),
         study_uid=str(first.StudyInstanceUID),
-        frame_of_reference_uid=str(first.get("FrameOfReferenceUID") or ""),
-        series_number=_number(first.get("SeriesNumber")),
-        copied={keyword: first.get(keyword) for keyword in COPIED_TAGS if keyword in first},
-        images=[(str(header.SOPClassUID), str(header.SOPInstanceUID)) for header in headers],
+        frame_of_reference_uid=str(value_of(first, "FrameOfReferenceUID") or ""),
+        series_number=_number(value_of(first, "SeriesNumber")),
+        copied={keyword: value_of(first, keyword) for keyword in COPIED_TAGS if keyword in first},
+        images=[
+            (str(value_of(header, "SOPClassUID") or ""), str(value_of(header, "SOPInstanceUID"))) for header in headers
+        ],
     )
 
 

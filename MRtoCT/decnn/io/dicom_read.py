@@ -15,10 +15,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.errors import Finding, InputError, SetupError
-from decnn.io.dicom_frames import Frame, frames_of
+from decnn.io.dicom_frames import Frame, frames_of, value_of
 from decnn.io.dicom_grid import Grid, check_alike, fit_grid
 from decnn.io.dicom_pixels import stored_values
 from decnn.io.header import Header
+from decnn.io.provenance import hash_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -49,6 +50,8 @@ class Series:
     image: sitk.Image
     findings: list[Finding]
     uid: str
+    voxels: str
+    """``decnn.io.provenance.hash_of`` the values as they are stored, padding included."""
     headers: "list[Dataset]"
     """One a file, without the voxels, in the order of the slices."""
 
@@ -96,7 +99,7 @@ def read_files(names: Sequence[str], judge: Callable[[Header], None], choice: Ch
 
 def _read(names: list[str], where: str, judge: Callable[[Header], None], choice: Choice) -> Series:
     headers = _chosen_series(_headers(names), where, choice)
-    if choice.modality and (modality := str(headers[0][1].get("Modality", ""))) not in ("", choice.modality):
+    if choice.modality and (modality := str(value_of(headers[0][1], "Modality") or "")) not in ("", choice.modality):
         raise InputError(
             f"The series in {where} has the modality {modality}, not {choice.modality}: give the T1-weighted "
             f"{choice.modality} series.",
@@ -108,9 +111,12 @@ def _read(names: list[str], where: str, judge: Callable[[Header], None], choice:
     first = grid.frames[0]
     whole = all(frame.slope == 1.0 and frame.intercept == 0.0 for frame in frames)
     judge(Header((first.columns, first.rows, len(frames)), grid.spacing, grid.origin, grid.direction, 1, "integer"))
-    return Series(
-        _image(grid, whole), grid.findings, str(headers[0][1].get("SeriesInstanceUID", "")), _in_order(grid, headers)
-    )
+    image, padding = _image(grid, whole)
+    voxels = hash_of(image)
+    if padding is not None:
+        image = _filled(image, padding)
+    uid = str(value_of(headers[0][1], "SeriesInstanceUID") or "")
+    return Series(image, grid.findings, uid, voxels, _in_order(grid, headers))
 
 
 def _in_order(grid: Grid, headers: "list[tuple[str, Dataset]]") -> "list[Dataset]":
@@ -140,7 +146,7 @@ def _headers(names: Iterable[str]) -> "list[tuple[str, Dataset]]":
         except Exception:  # pydicom raises what its parser stumbles upon
             others.append(name)
             continue
-        if not header.get("SOPClassUID") and "Rows" not in header:
+        if not value_of(header, "SOPClassUID") and "Rows" not in header:
             others.append(name)
             continue
         endings.add(Path(name).suffix.lower() if not Path(name).suffix[1:].isdigit() else "")
@@ -171,12 +177,12 @@ def _chosen_series(headers: "list[tuple[str, Dataset]]", where: str, choice: Cho
         )
     series: dict[str, list[tuple[str, Dataset]]] = {}
     for name, header in headers:
-        series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append((name, header))
+        series.setdefault(str(value_of(header, "SeriesInstanceUID") or ""), []).append((name, header))
     if choice.series:
         chosen = [
             group
             for uid, group in series.items()
-            if choice.series in (uid, str(group[0][1].get("SeriesNumber", "")).strip())
+            if choice.series in (uid, str(value_of(group[0][1], "SeriesNumber")).strip())
         ]
     else:
         chosen = list(series.values())
@@ -195,14 +201,14 @@ def _chosen_series(headers: "list[tuple[str, Dataset]]", where: str, choice: Cho
 def _series_in_words(group: "list[tuple[str, Dataset]]") -> str:
     header = group[0][1]
     images = sum(_count_frames(header) for _, header in group)
-    name = header.get("SeriesNumber")
-    name = header.get("SeriesInstanceUID", "without a UID") if name in (None, "") else name
+    name = value_of(header, "SeriesNumber")
+    name = value_of(header, "SeriesInstanceUID") or "without a UID" if name in (None, "") else name
     return f"series {name} with {images} image{'s' if images > 1 else ''}"
 
 
 def _count_frames(header: "Dataset") -> int:
     try:
-        return int(header.get("NumberOfFrames") or 1)
+        return int(value_of(header, "NumberOfFrames") or 1)
     except (ValueError, TypeError):
         return 1
 
@@ -242,8 +248,8 @@ def _and(numbers: Sequence[float]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _image(grid: Grid, whole: bool) -> sitk.Image:
-    """The volume: integers if no slice is rescaled, else float32; padding becomes the least of the other values."""
+def _image(grid: Grid, whole: bool) -> tuple[sitk.Image, np.ndarray | None]:
+    """The volume, integers if no slice is rescaled, else float32; and where the files say that it is padding."""
     values: dict[str, Any] = {}
     planes = []
     padding = []
@@ -256,12 +262,21 @@ def _image(grid: Grid, whole: bool) -> sitk.Image:
         padding.append(frame.padding_mask(stored))
         planes.append(stored if whole else (stored * np.float64(frame.slope) + frame.intercept).astype(np.float32))
     array = np.stack(planes)
-    if any(mask is not None for mask in padding):
-        outside = np.stack([np.zeros(array.shape[1:], bool) if mask is None else mask for mask in padding])
-        if outside.any() and not outside.all():
-            array[outside] = array[~outside].min()
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(grid.spacing)
     image.SetOrigin(grid.origin)
     image.SetDirection(grid.direction)
-    return image
+    if all(mask is None or not mask.any() for mask in padding):
+        return image, None
+    return image, np.stack([np.zeros(array.shape[1:], bool) if mask is None else mask for mask in padding])
+
+
+def _filled(image: sitk.Image, padding: np.ndarray) -> sitk.Image:
+    """The image with the least of the other values in its padding."""
+    if padding.all():
+        return image
+    array = sitk.GetArrayFromImage(image)
+    array[padding] = array[~padding].min()
+    filled = sitk.GetImageFromArray(array)
+    filled.CopyInformation(image)
+    return filled

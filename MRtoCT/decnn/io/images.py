@@ -16,6 +16,7 @@ from decnn.io.header import Header, read_header
 from decnn.io.integrity import check_bytes, check_size
 from decnn.io.layout import read_layout
 from decnn.io.nifti import readable
+from decnn.io.provenance import Origin, origin_of
 
 # Formats that keep the geometry of a volume, in one file (a header apart from its data could not be replaced at once).
 WRITTEN_FORMATS = (".nrrd", ".nii", ".nii.gz", ".mha")
@@ -30,8 +31,8 @@ class Reading:
     findings: list[Finding] = field(default_factory=list)
     oriented: bool = True
     """Whether the file says where the patient's left, back and head are."""
-    series_uid: str = ""
-    """DICOM: SeriesInstanceUID."""
+    origin: Origin = Origin()
+    """What tells that a CT was made from it; the hash is known only for DICOM."""
 
 
 def read_image(path: str | Path) -> sitk.Image:
@@ -78,7 +79,8 @@ def read(path: str | Path, judge: Callable[[Header], None] = lambda header: None
                 )
             judge(header)
             check_bytes(path, layout)
-            return Reading(_without_empty_dimensions(sitk.ReadImage(name)), findings, layout.oriented)
+            image = _without_empty_dimensions(sitk.ReadImage(name))
+            return Reading(image, findings, layout.oriented, origin_of(image))
     except RuntimeError as error:
         raise _no_image(path) from error
 
@@ -104,7 +106,7 @@ def _check_name(path: Path) -> None:
 
 
 def _from_series(series: Series) -> Reading:
-    return Reading(series.image, series.findings, True, series.uid)
+    return Reading(series.image, series.findings, True, Origin(series.uid, series.voxels))
 
 
 def check_output(output: str | Path, source: str | Path) -> Path:

@@ -1,15 +1,22 @@
-"""Who made a synthetic CT: written into the image's own header where the format has room for it (.nrrd, .mha).
+"""Who made a synthetic CT, and of which MR: in the image's own header where the format has room (.nrrd, .mha).
 
 Slicer shows the same entries as attributes of the volume node, and writes a node's attributes into a .nrrd file.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 
+import numpy as np
 import SimpleITK as sitk
 
 from decnn import NOTICE, __version__
-from decnn.errors import InputError
+from decnn.errors import Finding, InputError, warning
+
+SOURCE_SERIES = "MRtoCT.SourceSeriesUID"
+"""Entry of a header, and attribute of a volume node: SeriesInstanceUID of the MR, where it is known."""
+SOURCE_HASH = "MRtoCT.SourceHash"
+"""The same: ``hash_of`` the MR."""
 
 
 @dataclass(frozen=True)
@@ -21,16 +28,89 @@ class Maker:
     weights_sha256: str
 
 
-def sign(ct: sitk.Image, maker: Maker) -> None:
-    """Writes into the metadata of ``ct`` who made it, and the notice on what it is not."""
+@dataclass(frozen=True)
+class Origin:
+    """The MR that a CT was made from; "" where it is not known."""
+
+    series_uid: str = ""
+    voxels: str = ""
+    """``hash_of`` the MR."""
+
+
+def hash_of(image: sitk.Image) -> str:
+    """SHA-256 of a volume's size and values, whatever the order of its axes and its type of numbers.
+
+    The place is left out: formats round it, and ``same_grid`` compares it with a tolerance.
+    """
+    ordered = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "LPS")).astype("<f4")
+    return hashlib.sha256(str(ordered.shape).encode() + (ordered + np.float32(0)).tobytes()).hexdigest()
+
+
+def sign(ct: sitk.Image, maker: Maker, origin: Origin = Origin()) -> None:
+    """Writes into the metadata of ``ct`` who made it, of what, and the notice on what it is not."""
     for key, value in {
         "MRtoCT.Model": maker.name,
         "MRtoCT.ModelVersion": maker.version,
         "MRtoCT.WeightsSHA256": maker.weights_sha256,
+        SOURCE_SERIES: origin.series_uid,
+        SOURCE_HASH: origin.voxels,
         "MRtoCT.Version": __version__,
         "MRtoCT.Notice": NOTICE,
     }.items():
-        ct.SetMetaData(key, value)
+        if value or key not in (SOURCE_SERIES, SOURCE_HASH):
+            ct.SetMetaData(key, value)
+
+
+def origin_of(ct: sitk.Image) -> Origin:
+    """What the metadata of a CT says of its MR."""
+    return Origin(*(ct.GetMetaData(key) if ct.HasMetaDataKey(key) else "" for key in (SOURCE_SERIES, SOURCE_HASH)))
+
+
+def check_origin(made_from: Origin, reference: Origin, unverified: bool = False) -> list[Finding]:
+    """Was a CT made from this MR series? Two patients may lie on one grid, so the grid cannot tell.
+
+    Args:
+        made_from: of the CT. reference: of the MR series whose patient the CT is to have.
+        unverified: take a CT whose header does not say it; a finding says so.
+
+    Raises:
+        InputError: it was made from another series, or the header does not say and ``unverified`` is False.
+    """
+    if made_from.voxels and made_from.voxels == reference.voxels:
+        return []
+    if made_from.series_uid and made_from.series_uid == reference.series_uid:
+        if not made_from.voxels:
+            return []
+        return [
+            warning(
+                "reference-changed",
+                "The CT was made from this series, but from other voxel values (filtered, corrected, or read by "
+                "another program): check that both show the same head.",
+            )
+        ]
+    if made_from.series_uid:
+        raise InputError(
+            "The CT was made from another series than the one given as its reference, perhaps of another patient: give "
+            "the series that it was made from.",
+            code="other-reference",
+        )
+    why = (
+        "The voxels of the MR that the CT was made from are not those of the series"
+        if made_from.voxels
+        else "The CT does not say which MR it was made from"
+    )
+    if not unverified:
+        raise InputError(
+            f"{why}, so nobody can tell that it is of this patient: give the file that synthesize wrote from the DICOM "
+            "series, or check it yourself and add --unverified-reference.",
+            code="unverified-reference",
+        )
+    return [
+        warning(
+            "unverified-reference",
+            f"{why}: that it is of this patient was not verified but said by the user (--unverified-reference).",
+        )
+    ]
 
 
 def sign_confidence(image: sitk.Image) -> None:

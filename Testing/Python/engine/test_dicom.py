@@ -19,13 +19,22 @@ from test_command_line import Engine, events
 import dicom_judge
 from decnn import NOTICE, __version__
 from decnn.errors import Cancelled, InputError, SetupError
-from decnn.io.dicom_ct import LABEL, check_output_folder, export_series, prepare_ct
+from decnn.io import dicom_ct
+from decnn.io.dicom_ct import check_output_folder, prepare_ct
 from decnn.io.dicom_mr import COPIED_TAGS, Source, read_source
+from decnn.io.dicom_tags import LABEL
 from decnn.io.images import read_image, same_grid
-from decnn.io.provenance import Maker, maker_of, sign
+from decnn.io.provenance import SOURCE_SERIES, Maker, Origin, check_origin, hash_of, maker_of, sign
 from dicom_phantom import FRAME, SAGITTAL, SERIES, STUDY, make_ct, write_enhanced_mr, write_mr
 
 MAKER = Maker("decnn-head-t1", "1.0.0", "0123456789abcdef" * 4)
+
+
+def export_series(ct: sitk.Image, output: Path, maker: Maker, source: Source | None = None, **options: Any) -> Any:
+    """The export of a CT that says it was made from its source."""
+    if source is not None:
+        ct.SetMetaData(SOURCE_SERIES, source.origin.series_uid)
+    return dicom_ct.export_series(ct, output, maker, source, **options)
 
 
 def rotation(*angles: float) -> tuple[float, ...]:
@@ -48,7 +57,7 @@ def value_at(image: sitk.Image, point: tuple[float, ...]) -> int:
 
 def test_the_command_writes_a_series_of_the_same_patient_study_and_place(engine: Engine, tmp_path: Path) -> None:
     ct = make_ct()
-    sign(ct, MAKER)
+    sign(ct, MAKER, Origin(SERIES))
     sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
     mr = write_mr(tmp_path / "mr", ct)
     out = tmp_path / "out"
@@ -63,9 +72,10 @@ def test_the_command_writes_a_series_of_the_same_patient_study_and_place(engine:
     assert lines[-1] == {
         "event": "result", "output": str(out), "files": 9, "study_instance_uid": STUDY,
         "series_instance_uid": first.SeriesInstanceUID, "frame_of_reference_uid": FRAME, "model": "decnn-head-t1",
-        "weights_sha256": MAKER.weights_sha256, "findings": [],
+        "weights_sha256": MAKER.weights_sha256, "findings": lines[-1]["findings"],
     }  # fmt: skip
 
+    assert [finding["code"] for finding in lines[-1]["findings"]] == ["rectangular-pixels"]
     # the same HU in the same place, for SimpleITK and for pydicom
     back = read_image(out)
     assert same_grid(back, ct, 1e-4)
@@ -116,14 +126,14 @@ def test_from_a_dicom_mr_to_a_dicom_ct(engine: Engine, mirror_model: Path, tmp_p
     assert (sitk.GetArrayFromImage(read_image(out)) == sitk.GetArrayFromImage(sitk.ReadImage(str(ct)))).all()
     assert same_grid(read_image(out), slab)
     file = slices(out)[0]
-    assert file.FrameOfReferenceUID == FRAME and "Model test-model 0.0.1" in file.DerivationDescription
+    assert file.FrameOfReferenceUID == FRAME and "Model mirror 0.0.1" in file.DerivationDescription
 
 
 def test_slices_of_a_sagittal_grid_are_re_sorted_and_no_voxel_changes(tmp_path: Path) -> None:
     ct = make_ct(SAGITTAL)
     source = read_source(write_mr(tmp_path / "mr", ct))
     result = export_series(ct, tmp_path / "out", MAKER, source)
-    assert result.findings == []
+    assert [finding.code for finding in result.findings] == ["rectangular-pixels"]
     back = read_image(tmp_path / "out")
     assert sorted(back.GetSize()) == sorted(ct.GetSize()) and back.GetSize() != ct.GetSize()
     assert back.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
@@ -152,11 +162,14 @@ def test_a_grid_that_is_not_axial_is_refused_or_resampled_on_request(tmp_path: P
 
 def test_without_an_mr_series_the_identifiers_are_new_and_that_is_said(tmp_path: Path) -> None:
     results = [export_series(make_ct(), tmp_path / name, MAKER) for name in ("one", "two")]
-    assert [[finding.code for finding in result.findings] for result in results] == [["new-identifiers"]] * 2
+    assert [[finding.code for finding in result.findings] for result in results] == [
+        ["rectangular-pixels", "new-identifiers"]
+    ] * 2
     for uid in ("study_uid", "series_uid", "frame_of_reference_uid"):
         assert len({getattr(result, uid) for result in results}) == 2
     file = slices(tmp_path / "one")[0]
-    assert file["PatientName"].is_empty and file["PatientID"].is_empty and "SourceImageSequence" not in file
+    assert file.PatientID.startswith("MRTOCT-") and str(file.PatientName) == f"SYNTHETIC^{file.PatientID}"
+    assert file.PatientID in results[0].findings[1].message and "SourceImageSequence" not in file
     assert file.SeriesNumber == 301
 
 
@@ -164,7 +177,7 @@ def test_an_mr_without_a_frame_of_reference_gets_a_new_one_and_that_is_said(tmp_
     ct = make_ct()
     source = read_source(write_mr(tmp_path / "mr", ct, FrameOfReferenceUID=None))
     result = export_series(ct, tmp_path / "out", MAKER, source)
-    assert [finding.code for finding in result.findings] == ["new-frame-of-reference"]
+    assert [finding.code for finding in result.findings] == ["rectangular-pixels", "new-frame-of-reference"]
     assert result.study_uid == STUDY and result.frame_of_reference_uid.startswith("2.25.")
 
 
@@ -172,7 +185,7 @@ def test_the_rounding_of_file_formats_does_not_count_as_oblique_or_moved(tmp_pat
     ct = make_ct(rotation(1e-6, -1e-6, 1e-6))
     ct.SetOrigin([x + 1e-4 for x in ct.GetOrigin()])
     source = read_source(write_mr(tmp_path / "mr", make_ct()))
-    assert prepare_ct(ct, source)[1] == []
+    assert [finding.code for finding in prepare_ct(ct, source)[1]] == ["rectangular-pixels"]
 
 
 def test_a_long_model_name_keeps_the_label_whole(tmp_path: Path) -> None:
@@ -337,7 +350,7 @@ def test_without_pydicom_it_says_how_to_get_it(engine: Engine, tmp_path: Path) -
 
 def test_the_files_of_a_series_may_lie_among_others(engine: Engine, tmp_path: Path) -> None:
     ct = make_ct()
-    sign(ct, MAKER)
+    sign(ct, MAKER, Origin(SERIES))
     sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
     mr = write_mr(tmp_path / "database", ct)
     wanted = sorted(mr.iterdir())
@@ -392,14 +405,16 @@ def test_a_moved_ct_keeps_patient_and_study_but_no_frame_of_reference(tmp_path: 
     moved = sitk.Image(ct)
     moved.SetOrigin((-70, 33.3, -1234.5))
     result = export_series(moved, tmp_path / "out", MAKER, source, allow_moved=True)
-    assert [finding.code for finding in result.findings] == ["new-frame-of-reference"]
+    assert [finding.code for finding in result.findings] == ["rectangular-pixels", "new-frame-of-reference"]
     file = slices(tmp_path / "out")[0]
     assert file.FrameOfReferenceUID == result.frame_of_reference_uid and file.FrameOfReferenceUID.startswith("2.25.")
     assert (file.StudyInstanceUID, file.PatientID) == (STUDY, "P 1") and file["PositionReferenceIndicator"].is_empty
     assert same_grid(read_image(tmp_path / "out"), moved, 1e-3)
     # One that was not moved loses nothing by the permission.
     kept = export_series(ct, tmp_path / "kept", MAKER, source, allow_moved=True)
-    assert kept.frame_of_reference_uid == FRAME and kept.findings == []
+    assert kept.frame_of_reference_uid == FRAME and [finding.code for finding in kept.findings] == [
+        "rectangular-pixels"
+    ]
 
 
 @pytest.mark.parametrize("spacing", [(1 / 3, 2 / 7, 1.1), (0.123456789012, 10.0, 0.1), (1e-1, 1e-1, 9.999999999)])
@@ -415,3 +430,101 @@ def test_odd_numbers_fit_into_decimal_strings_and_come_back(
     for file in slices(tmp_path / "out"):
         for keyword in ("ImagePositionPatient", "PixelSpacing"):
             assert all(len(str(number)) <= 16 for number in file[keyword].value)
+
+
+# --- whose CT it is
+
+
+def test_the_hash_of_an_mr_knows_neither_the_order_of_the_axes_nor_the_type_of_the_numbers(tmp_path: Path) -> None:
+    image = make_ct(SAGITTAL) + 2000
+    of_dicom = read_source(write_mr(tmp_path / "mr", image)).origin.voxels
+    sitk.WriteImage(sitk.Cast(sitk.DICOMOrient(image, "RAS"), sitk.sitkFloat32), str(tmp_path / "mr.nrrd"))
+    assert hash_of(read_image(tmp_path / "mr.nrrd")) == hash_of(image) == of_dicom
+    mirrored = sitk.GetImageFromArray(sitk.GetArrayFromImage(image)[:, ::-1])
+    mirrored.CopyInformation(image)
+    assert hash_of(image + 1) != of_dicom and hash_of(mirrored) != of_dicom
+
+
+@pytest.mark.parametrize(
+    ("made_from", "unverified", "outcome"),
+    [
+        (Origin("1.2", "a"), False, []),
+        (Origin("9.9", "a"), False, []),  # sent to another archive, which gave it new identifiers
+        (Origin("1.2", ""), False, []),
+        (Origin("1.2", "b"), False, ["reference-changed"]),
+        (Origin("9.9", "b"), False, "other-reference"),
+        (Origin("9.9", "b"), True, "other-reference"),
+        (Origin("9.9", ""), True, "other-reference"),
+        (Origin("", "b"), False, "unverified-reference"),
+        (Origin("", "b"), True, ["unverified-reference"]),
+        (Origin(), False, "unverified-reference"),
+        (Origin(), True, ["unverified-reference"]),
+    ],
+)
+def test_a_ct_gets_no_other_patients_name(made_from: Origin, unverified: bool, outcome: list[str] | str) -> None:
+    if isinstance(outcome, list):
+        assert [finding.code for finding in check_origin(made_from, Origin("1.2", "a"), unverified)] == outcome
+        return
+    with pytest.raises(InputError) as error:
+        check_origin(made_from, Origin("1.2", "a"), unverified)
+    assert error.value.code == outcome
+
+
+def test_two_patients_on_one_grid(engine: Engine, mirror_model: Path, tmp_path: Path, slab: sitk.Image) -> None:
+    first = write_mr(tmp_path / "first", slab)
+    second = write_mr(tmp_path / "second", slab + 5, SeriesInstanceUID="1.2.3", PatientName="Other^One")
+    ct = tmp_path / "ct.nrrd"
+    assert engine("synthesize", first, ct, "--model", mirror_model, "--device", "cpu").returncode == 0
+    assert sitk.ReadImage(str(ct)).GetMetaData(SOURCE_SERIES) == SERIES
+    done = engine("export-dicom", ct, tmp_path / "out", "--reference", second, "--unverified-reference")
+    assert done.returncode == 2 and "Error [other-reference]" in done.stderr and not (tmp_path / "out").exists()
+    assert engine("export-dicom", ct, tmp_path / "out", "--reference", first).returncode == 0
+
+
+# --- what the archive's tags hold, and where the series may go
+
+
+def test_values_that_dicom_does_not_allow_are_dropped_and_named(tmp_path: Path) -> None:
+    tags = {
+        "PatientBirthDate": "19709999", "PatientSex": "tall", "PatientAge": "7 years", "StudyID": "x" * 40,
+        "SeriesNumber": 2**31 - 1, "PatientPosition": "upright",
+        "FrameOfReferenceUID": "1." + "2" * 80, "SpecificCharacterSet": "LATIN",
+    }  # fmt: skip
+    folder = write_mr(tmp_path / "mr", make_ct(), PatientWeight="70.25", **tags)
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes().replace(b"70.25", b"70,25"))
+    source = read_source(folder)
+    result = export_series(make_ct(), tmp_path / "out", MAKER, source)
+    (finding,) = (finding for finding in result.findings if finding.code == "dicom-tags")
+    file = slices(tmp_path / "out")[0]
+    for keyword in ("PatientBirthDate", "PatientSex", "PatientAge", "StudyID", "PatientWeight", "PatientPosition"):
+        assert keyword in finding.message and not file.get(keyword)
+    assert file.PatientID == "P 1" and file.SeriesNumber == 301
+    assert file.FrameOfReferenceUID == result.frame_of_reference_uid and len(file.FrameOfReferenceUID) <= 64
+    if judge := dicom_judge.find():
+        verdict = subprocess.run([judge, str(next((tmp_path / "out").iterdir()))], capture_output=True, text=True)
+        assert not re.search("^Error", verdict.stdout + verdict.stderr, re.MULTILINE), verdict.stderr
+
+
+def test_square_pixels_on_request(tmp_path: Path) -> None:
+    export_series(make_ct(), tmp_path / "out", MAKER, resample=True)
+    file = slices(tmp_path / "out")[0]
+    assert list(file.PixelSpacing) == [1, 1] and file.SpacingBetweenSlices == 1
+    assert float(file.SliceLocation) == pytest.approx(float(file.ImagePositionPatient[2]))
+
+
+def test_a_folder_that_cannot_be_replaced_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a mount point, or a folder in one that must not be written to."""
+    (tmp_path / "out").mkdir()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(Path, "rmdir", refuse)
+    export_series(make_ct(), check_output_folder(tmp_path / "out"), MAKER)
+    assert len(list((tmp_path / "out").iterdir())) == 9 and len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr("decnn.io.dicom_ct.shutil.copyfile", refuse)
+    (tmp_path / "full").mkdir()
+    with pytest.raises(SetupError, match="cannot be written"):
+        export_series(make_ct(), tmp_path / "full", MAKER)
+    assert list((tmp_path / "full").iterdir()) == []
