@@ -5,9 +5,9 @@ import SimpleITK as sitk
 import torch
 
 from decnn.hu import AIR_HU, CT_RANGE_HU
+from decnn.inference import for_inference
 from decnn.intensity import head_mask, normalize
 from decnn.model import Model
-from decnn.runner import without_batch_norm
 from decnn.views import AXES, view_input
 from training.measured_pairs.slices import SKIN_MARGIN, depth_in_plane
 
@@ -25,7 +25,7 @@ def synthesize_repeated(mr: np.ndarray, model: Model) -> sitk.Image:
     mask = head_mask(sitk.GetImageFromArray(mr))
     inside = sitk.GetArrayFromImage(mask) > 0
     normal = normalize(mr, inside)
-    network, feeding = without_batch_norm(model.network), model.spec["input"]
+    network, feeding = for_inference(model.network), model.spec["input"]
     total = np.zeros(mr.shape, np.float32)
     for view in model.spec["views"]:
         axis = AXES[view]
