@@ -10,6 +10,7 @@ from MRtoCTLib.display.layouts import registerDescriptions
 from MRtoCTLib.logic import MRtoCTLogic
 from MRtoCTLib.panel.widget import MRtoCTWidget
 from MRtoCTLib.selftest import MRtoCTTest
+from MRtoCTLib.tasks.workspace import removeAbandoned
 
 __all__ = ["MRtoCT", "MRtoCTLogic", "MRtoCTTest", "MRtoCTWidget"]
 
@@ -34,3 +35,4 @@ class MRtoCT(ScriptedLoadableModule):
             "47 (2018) 31-44, {link}. This implementation and its models are independent of the paper's authors."
         ).format(link='<a href="https://doi.org/10.1016/j.media.2018.03.011">doi:10.1016/j.media.2018.03.011</a>')
         slicer.app.connect("startupCompleted()", registerDescriptions)
+        slicer.app.connect("startupCompleted()", removeAbandoned)

@@ -144,6 +144,7 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         ctNode: Any,
         folder: Any,
         resample: bool = False,
+        unverifiedReference: bool = False,
         waitForCompletion: bool = True,
         onChanged: Callable[[Export], None] = ignore,
         onLog: Callable[[str], None] = ignore,
@@ -154,6 +155,8 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
             ctNode: a CT that this module made.
             folder: path of a folder that does not exist yet, or is empty.
             resample: bring an oblique, sheared or transformed CT to axial slices of 1 mm; else it is refused.
+            unverifiedReference: let a CT that does not say which MR it was made from (of version 0.9.0, or loaded from
+                a NIfTI file) take over the patient of its MR; else it is refused.
             waitForCompletion, onChanged, onLog: see the class.
 
         Returns:
@@ -162,7 +165,8 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         Raises:
             ExportError: nothing was written; ExportCancelled if it was stopped.
         """
-        return _run(Export(self.engine, ctNode, Path(folder), resample, onChanged, onLog), waitForCompletion)
+        task = Export(self.engine, ctNode, Path(folder), resample, unverifiedReference, onChanged, onLog)
+        return _run(task, waitForCompletion)
 
     @property
     def isRunning(self) -> bool:

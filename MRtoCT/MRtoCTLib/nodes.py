@@ -13,8 +13,12 @@ from MRtoCTLib.errors import SynthesisError
 MODEL_ATTRIBUTE = "MRtoCT.Model"
 WEIGHTS_ATTRIBUTE = "MRtoCT.WeightsSHA256"
 SOURCE_ATTRIBUTE = "MRtoCT.SourceVolume"
+# Of the MR, as decnn.io.provenance names them in a file's header: its DICOM series, and a hash of its voxels.
+SERIES_ATTRIBUTE = "MRtoCT.SourceSeriesUID"
+HASH_ATTRIBUTE = "MRtoCT.SourceHash"
 # What was found in the MR, or happened on the way: sentences, one a line; "none" if there are none.
 FINDINGS_ATTRIBUTE = "MRtoCT.Findings"
+_SERIES_INSTANCE_UID = "0020,000E"
 HOUNSFIELD_UNITS = ("[hnsf'U]", "UCUM", "Hounsfield unit")
 _ATTENUATION = ("112031", "DCM", "Attenuation Coefficient")
 
@@ -132,6 +136,15 @@ def freeName(name: str) -> str:
     """The name, numbered if a node of the scene has it already."""
     taken = slicer.mrmlScene.GetFirstNodeByName(name) is not None
     return slicer.mrmlScene.GenerateUniqueName(name) if taken else name
+
+
+def seriesUidOf(node: Any) -> str:
+    """SeriesInstanceUID of the DICOM series that a volume was loaded from; "" if none is known."""
+    database = getattr(slicer, "dicomDatabase", None)
+    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    if not uids or database is None or not database.isOpen:
+        return ""
+    return str(database.instanceValue(uids[0], _SERIES_INSTANCE_UID) or "")
 
 
 def stampOf(node: Any) -> str:

@@ -45,15 +45,17 @@ def problemOfOutput(outputNode: Any, mrNode: Any) -> str:
 
 
 def looksLikeT1(node: Any) -> int:
-    """How probable it is that this volume is a T1 MR: 0 (something else) to 2 (its name says so)."""
+    """How probable it is that this volume is a T1 MR: 0 (something else) to 3 (a T1 without contrast agent)."""
     if problemOfInput(node) or node.GetAttribute(MODEL_ATTRIBUTE):
         return 0
     units = node.GetVoxelValueUnits()
     if units is not None and units.GetCodeValue() == HOUNSFIELD_UNITS[0]:
         return 0
     name = node.GetName().lower()
+    if re.search(r"\bs?ct\b|synthetic", name):
+        return 0
     if re.search(r"t1|mp-?rage|spgr|bravo|tfl3d", name):
-        return 2
+        return 2 if re.search(r"(?<![a-z])(gd|gad|ce|post|contrast|c\+|km|mra)(?![a-z])|t1c(?![a-z])|\+c", name) else 3
     if re.search(r"t2|flair|swi|adc|dwi|dti|bold|(?<![a-z])(ct|cbct|pd|pet)|(ct|cbct|pet)(?![a-z])", name):
         return 0
     return 1
@@ -112,12 +114,18 @@ def problemOfExport(ctNode: Any, resample: bool) -> str:
         ).format(name=name)
     if resample:
         return ""
-    if not np.allclose(toWorld, np.eye(4), rtol=0, atol=1e-9):
-        return _(
-            "'{name}' stands under the transform '{transform}', so it is not where its MR's DICOM series is: take it "
-            "out of the transform (module Transforms), or allow resampling."
-        ).format(name=name, transform=ctNode.GetParentTransformNode().GetName())
-    return _problemOfGrid(ctNode)
+    return problemOfPlace(ctNode) or _problemOfGrid(ctNode)
+
+
+def problemOfPlace(ctNode: Any) -> str:
+    """Why this CT is not where its MR's DICOM series is, as a sentence; "" if it is."""
+    toWorld = matrixBetween(ctNode, None)
+    if toWorld is None or np.allclose(toWorld, np.eye(4), rtol=0, atol=1e-9):
+        return ""
+    return _(
+        "'{name}' stands under the transform '{transform}', so it is not where its MR's DICOM series is: take it "
+        "out of the transform (module Transforms), or allow resampling."
+    ).format(name=ctNode.GetName(), transform=ctNode.GetParentTransformNode().GetName())
 
 
 def _problemOfGrid(node: Any) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from decnn import __version__
 from decnn.cli import commands
-from decnn.cli.cancel import Stop
+from decnn.cli.cancel import Stop, remove_workspace
 from decnn.cli.progress import JsonReporter, Reporter, TextReporter
 from decnn.errors import Cancelled, explain
 from decnn.options import DEFAULTS, PRECISIONS
@@ -52,6 +52,7 @@ def _fail(error: BaseException, reporter: Reporter, stop: Stop) -> int:
     try:
         reporter.error(failure.code, failure.exit_code, str(failure))
     except OSError:
+        remove_workspace()
         # Python would complain once more when it closes a stdout that nobody reads.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return failure.exit_code

@@ -42,10 +42,21 @@ def putMap(kind: str, voxels: np.ndarray, ctNode: Any, node: Any, name: str) -> 
         display.AutoWindowLevelOff()
         display.SetAndObserveColorNodeID(COLOURS[kind].tableID)
         display.SetWindowLevelMinMax(COLOURS[kind].low, COLOURS[kind].high)
+    return node
+
+
+def showLegend(node: Any) -> None:
+    """Draw the colour bar of a map that is shown, and of no other map.
+
+    Once it is shown: a bar that is made before finds nothing to draw itself for, and stays away.
+    """
+    for other in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
+        if other.GetDisplayableNode() is not None and other.GetDisplayableNode().GetAttribute(KIND_ATTRIBUTE):
+            other.SetVisibility(other.GetDisplayableNode() is node)
+    if node.GetAttribute(KIND_ATTRIBUTE) and slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node) is None:
         legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
         legend.SetTitleText("HU")
         legend.SetVisibility(True)
-    return node
 
 
 def mapsOf(ctNode: Any, kind: str) -> list[Any]:

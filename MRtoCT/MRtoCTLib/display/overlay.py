@@ -40,6 +40,7 @@ def showOverlay(mrNode: Any, ctNode: Any, opacity: float = DEFAULT_OPACITY) -> N
         fit=newlyShown and hasattr(slicer, "app"),
     )
     layouts.fillCompareViews(mrNode, maps.subjectOf(ctNode))  # they were given the overlay too
+    maps.showLegend(ctNode)
 
 
 def overlays(ctNode: Any) -> list[Any]:

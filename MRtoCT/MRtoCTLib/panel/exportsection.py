@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -31,7 +32,10 @@ class ExportSection(VTKObservationMixin):
         folder = slicer.app.userSettings().value(_FOLDER_SETTING)
         ui.exportFolderButton.directory = str(folder if folder and Path(folder).is_dir() else Path.home())
         ui.exportButton.connect("clicked(bool)", self.onExportButton)
-        ui.exportResampleCheckBox.connect("toggled(bool)", self.onResampleToggled)
+        ui.exportResampleCheckBox.connect("toggled(bool)", self.onTickToggled)
+        ui.exportUnverifiedCheckBox.connect("toggled(bool)", self.onTickToggled)
+        ui.exportOpenFolderButton.connect("clicked(bool)", self.onOpenFolderButton)
+        ui.exportImportButton.connect("clicked(bool)", self.onImportButton)
         self._show()
 
     def setVolumes(self, mrNode: Any, ctNode: Any) -> None:
@@ -61,7 +65,7 @@ class ExportSection(VTKObservationMixin):
     def onCtModified(self, caller: Any, event: str) -> None:
         self._show()
 
-    def onResampleToggled(self, checked: bool) -> None:
+    def onTickToggled(self, checked: bool) -> None:
         self._show()
 
     def onExportButton(self, checked: bool = False) -> None:
@@ -75,6 +79,7 @@ class ExportSection(VTKObservationMixin):
                 self._ctNode,
                 export.newFolder(parent),
                 self.ui.exportResampleCheckBox.checked,
+                self.ui.exportUnverifiedCheckBox.checked,
                 waitForCompletion=False,
                 onChanged=self._onExportChanged,
                 onLog=self.ui.logTextEdit.appendPlainText,
@@ -98,19 +103,44 @@ class ExportSection(VTKObservationMixin):
         if task is not None and task.isRunning:
             return task.stage
         if task is not None and task.state is State.DONE:
-            done = _(
-                "{count} files were written to {folder}. To use them in Slicer, import that folder in the module DICOM."
-            ).format(count=task.facts["files"], folder=task.facts["output"])
+            done = _("{count} files were written to {folder}.").format(
+                count=task.facts["files"], folder=task.facts["output"]
+            )
             return "\n".join([done, *(finding["message"] for finding in task.findings)])
         if task is not None:
             return str(task.error)
         if self._origin is None or validation.problemOfExport(self._ctNode, resample=True):
             return ""
-        return export.identifiersOf(self._origin)
+        return export.identifiersOf(self._origin, isMoved=bool(validation.problemOfPlace(self._ctNode)))
+
+    def _problem(self) -> str:
+        """Why the CT cannot be exported as the ticks stand, as a sentence; "" if it can."""
+        problem = validation.problemOfExport(self._ctNode, self.ui.exportResampleCheckBox.checked)
+        if problem or self._isVerified() or self.ui.exportUnverifiedCheckBox.checked:
+            return problem
+        return _(
+            "'{name}' does not say which MR it was made from, so nobody can tell that it is of this patient: "
+            "synthesize it once more, or check it yourself and tick 'Unverified reference'."
+        ).format(name=self._ctNode.GetName())
+
+    def _isVerified(self) -> bool:
+        return self._origin is None or export.isVerified(self._ctNode, self._origin)
+
+    def onOpenFolderButton(self, checked: bool = False) -> None:
+        if self._export is not None:
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._export.folder)))
+
+    def onImportButton(self, checked: bool = False) -> None:
+        """Import the series that was written into Slicer's DICOM database."""
+        with slicer.util.tryWithErrorDisplay(_("The series could not be imported."), waitCursor=True):
+            from DICOMLib import DICOMUtils
+
+            if self._export is not None and DICOMUtils.importDicom(str(self._export.folder)):
+                self.ui.exportStatusLabel.text = _("The series is in Slicer's DICOM database.")
 
     def _show(self) -> None:
         running = self._isRunning()
-        problem = "" if running else validation.problemOfExport(self._ctNode, self.ui.exportResampleCheckBox.checked)
+        problem = "" if running else self._problem()
         showRun(
             self.ui.exportButton,
             self.ui.exportProgressBar,
@@ -120,7 +150,11 @@ class ExportSection(VTKObservationMixin):
             cancelHint=_("Stop the export. No file is written."),
             problem=problem,
         )
-        for name in ("exportFolderButton", "exportResampleCheckBox"):
+        for name in ("exportFolderButton", "exportResampleCheckBox", "exportUnverifiedCheckBox"):
             getattr(self.ui, name).enabled = not running
+        self.ui.exportUnverifiedCheckBox.visible = not self._isVerified()
+        isDone = self._export is not None and self._export.state is State.DONE
+        for name in ("exportOpenFolderButton", "exportImportButton"):
+            getattr(self.ui, name).visible = isDone
         parts = [self._status()] if running else [problem if self._ctNode is not None else "", self._status()]
         self.ui.exportStatusLabel.text = "\n".join(part for part in parts if part)

@@ -20,6 +20,7 @@ class BatchTests(SelfTestCase):
 
     def test_batch(self) -> None:
         """A folder of files by the engine's command line, as README tells: a table says how each one went."""
+        self.needTorch()
         folder = Path(self.folder.name)
         head = self.addHead("Head")
         for name in ("first.nrrd", "third.nrrd"):

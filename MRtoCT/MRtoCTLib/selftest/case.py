@@ -2,6 +2,8 @@
 
 import tempfile
 import time
+import unittest
+import unittest.mock
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import slicer
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
 from decnn.options import Options
+from MRtoCTLib import dependencies
 from MRtoCTLib.display import layouts
 from MRtoCTLib.errors import SynthesisCancelled
 from MRtoCTLib.logic import MRtoCTLogic
@@ -29,8 +32,15 @@ class SelfTestCase(ScriptedLoadableModuleTest):
         self.logic = MRtoCTLogic()
         self.folder = tempfile.TemporaryDirectory(prefix="MRtoCTTest-")
         self.pulse = Path(self.folder.name) / "pulse"
+        self._pretence = unittest.mock.patch.object(dependencies, "torchInstalled", return_value=True)
+
+    def needTorch(self) -> None:
+        """Skip the rest of a test that needs the real engine's network, where there is no torch."""
+        if not dependencies.torchInstalled():
+            self.skipTest("PyTorch is not installed")
 
     def tearDown(self) -> None:
+        self._pretence.stop()
         self.logic.cleanup()
         self.folder.cleanup()
         slicer.mrmlScene.Clear()
@@ -41,6 +51,8 @@ class SelfTestCase(ScriptedLoadableModuleTest):
             self.setUp()
             try:
                 getattr(self, name)()
+            except unittest.SkipTest as reason:
+                self.delayDisplay(f"{name} was skipped: {reason}")
             finally:
                 self.tearDown()
 
@@ -83,7 +95,10 @@ class SelfTestCase(ScriptedLoadableModuleTest):
         return [engineCommand()[0], str(Path(__file__).with_name("actor.py")), role, str(self.pulse)]
 
     def act(self, role: str) -> None:
+        """Let the actor play the engine from now on; it needs no torch."""
         self.logic.engine = self.actor(role)
+        if not isinstance(dependencies.torchInstalled, unittest.mock.Mock):
+            self._pretence.start()
 
     def startHanging(self, mr: Any, output: Any = None) -> Synthesis:
         """Start a synthesis that never ends by itself; returns it when its processes run."""

@@ -6,7 +6,7 @@ import numpy as np
 import slicer
 import vtk
 
-from MRtoCTLib.display import maps
+from MRtoCTLib.display import maps, overlay
 from MRtoCTLib.errors import ComparisonError
 from MRtoCTLib.selftest.case import SelfTestCase
 
@@ -42,6 +42,7 @@ class ComparisonTests(SelfTestCase):
         self.assertEqual(np.median(difference[voxels < -500]), 0)
         display = results.difference.GetDisplayNode()
         self.assertEqual(display.GetWindowLevelMin(), -display.GetWindowLevelMax())
+        overlay.showOverlay(None, results.difference)
         self.assertTrue(slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(results.difference).GetVisibility())
         self.assertEqual(results.chart.GetNumberOfPlotSeriesNodes(), 2)
         before = self.results()

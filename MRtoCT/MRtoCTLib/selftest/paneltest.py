@@ -18,8 +18,9 @@ class PanelTests(SelfTestCase):
         representation = slicer.util.getModule("MRtoCT").widgetRepresentation()
         panel = slicer.util.getModuleWidget("MRtoCT")
         head = self.addHead("Head T1")
-        panel.enter()
         engine = panel.logic.engine
+        self.act("make")
+        panel.enter()
         try:
             self.process()
             self.assertIs(panel.ui.inputSelector.currentNode(), head)

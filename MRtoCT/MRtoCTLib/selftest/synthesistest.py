@@ -17,6 +17,7 @@ class SynthesisTests(SelfTestCase):
 
     def test_synthesize(self) -> None:
         """From the MR alone: a new CT beside it, on its grid, with everything that a CT node should say of itself."""
+        self.needTorch()
         mr = self.addHead("Somebody T1")
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "Study")
@@ -56,6 +57,7 @@ class SynthesisTests(SelfTestCase):
 
     def test_obliqueUnderTransform(self) -> None:
         """An oblique, sagittally stored, anisotropic MR under a transform, into an output that is there already."""
+        self.needTorch()
         mr = self.addHead("Tilted", spacing=(5.0, 4.0, 3.0), tilt=20.0, sagittal=True)
         transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Couch")
         matrix = vtk.vtkTransform()
@@ -78,6 +80,7 @@ class SynthesisTests(SelfTestCase):
 
     def test_badInputs(self) -> None:
         """Each gets a sentence, and the scene stays as it was."""
+        self.needTorch()
         head = self.addHead("Head")
         empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
         labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")

@@ -18,8 +18,9 @@ from MRtoCTLib.tasks.process import EngineProcess
 from MRtoCTLib.tasks.workspace import Workspace
 
 _LOG_LINES_OF_AN_ERROR = 30
-# Only after this much work does the speed so far say something about the rest: the start is not like what follows.
-_FRACTION_THAT_TELLS, _SECONDS_THAT_TELL = 0.1, 3.0
+# Reading, checking and loading are not like what follows: the speed is measured from this share of the work on, and
+# tells something after so many seconds.
+_FRACTION_THAT_TELLS, _SECONDS_THAT_TELL = 0.2, 3.0
 _running: "weakref.WeakSet[EngineTask]" = weakref.WeakSet()
 
 
@@ -78,6 +79,7 @@ class EngineTask:
         self._cancelReason = ""
         self._reading: futures.Future[None] | None = None
         self._started = time.monotonic()
+        self._pace: tuple[float, float] | None = None  # when the work was at which fraction, once it goes evenly
 
     def _start(self) -> None:
         """Write the files and start the engine; at the end of a subclass's __init__().
@@ -95,7 +97,7 @@ class EngineTask:
                 ).format(reason=error.strerror or error)
             ) from error
         try:
-            self._process = EngineProcess(self._command(), self._onEvent, self._onEngineLog)
+            self._process = EngineProcess(self._command(), self._onEvent, self._onEngineLog, self.workspace.path)
         except OSError as error:
             self.workspace.remove()
             raise self.Error(
@@ -141,10 +143,12 @@ class EngineTask:
     @property
     def secondsLeft(self) -> float | None:
         """Time to the end, in seconds, if it goes on as until now; None while too little is done to tell."""
-        elapsed = self.secondsElapsed
-        if self.fraction <= _FRACTION_THAT_TELLS or elapsed < _SECONDS_THAT_TELL:
+        if self._pace is None:
             return None
-        return elapsed * (1 - self.fraction) / self.fraction
+        since, before = time.monotonic() - self._pace[0], self._pace[1]
+        if since < _SECONDS_THAT_TELL or self.fraction <= before:
+            return None
+        return since * (1 - self.fraction) / (self.fraction - before)
 
     def poll(self) -> bool:
         """Take in what the engine said. True once all is over and the result, if there is one, is in the scene."""
@@ -188,6 +192,8 @@ class EngineTask:
         kind = event["event"]
         if kind == "progress":
             self.fraction = max(self.fraction, min(float(event.get("fraction", 0.0)), 1.0))
+            if self._pace is None and self.fraction >= _FRACTION_THAT_TELLS:
+                self._pace = (time.monotonic(), self.fraction)
             stage = str(event.get("stage", ""))
             if stage != self.stage:
                 self._onEngineLog(f"{self.secondsElapsed:6.1f} s  {stage}")

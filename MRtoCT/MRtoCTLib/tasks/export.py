@@ -34,8 +34,22 @@ def originOf(ctNode: Any) -> Origin:
     return Origin(mrNode.GetName(), bool(uids), files if files and all(f and Path(f).is_file() for f in files) else [])
 
 
-def identifiersOf(origin: Origin) -> str:
-    """Which patient, study and frame of reference the series will have, as a sentence."""
+def isVerified(ctNode: Any, origin: Origin) -> bool:
+    """Whether the CT itself says which MR it was made from, or there is no patient to be taken over."""
+    said = (ctNode.GetAttribute(name) for name in (nodes.SERIES_ATTRIBUTE, nodes.HASH_ATTRIBUTE))
+    return not origin.files or any(said)
+
+
+def identifiersOf(origin: Origin, isMoved: bool = False) -> str:
+    """Which patient, study and frame of reference the series will have, as a sentence.
+
+    isMoved: whether the CT stands elsewhere than its MR's series.
+    """
+    if origin.files and isMoved:
+        return _(
+            "Patient and study are those of the DICOM series of '{name}' ({count} files). The CT was moved away from "
+            "that series, so it gets a new frame of reference."
+        ).format(name=origin.mrName, count=len(origin.files))
     if origin.files:
         return _(
             "Patient, study and frame of reference are those of the DICOM series of '{name}' ({count} files)."
@@ -69,6 +83,7 @@ class Export(EngineTask):
         ctNode: a CT that this module made.
         folder: a folder that does not exist yet, or is empty.
         resample: whether an oblique, sheared or transformed CT may be brought to axial slices of 1 mm.
+        unverifiedReference: whether a CT that does not say which MR it was made from may take over that MR's patient.
         onChanged, onLog: as in EngineTask.
 
     Attributes:
@@ -87,6 +102,7 @@ class Export(EngineTask):
         ctNode: Any,
         folder: Path,
         resample: bool = False,
+        unverifiedReference: bool = False,
         onChanged: Callable[["Export"], None] = ignore,
         onLog: Callable[[str], None] = ignore,
     ) -> None:
@@ -99,6 +115,7 @@ class Export(EngineTask):
         self.ctNode = ctNode
         self.folder = folder
         self.resample = resample
+        self.unverifiedReference = unverifiedReference
         self.origin = originOf(ctNode)
         self._engine = engine
         self._start()
@@ -109,6 +126,7 @@ class Export(EngineTask):
         path = self.workspace.path / "ct.nrrd"
         nodes.writeVolume(self.ctNode, path, metadata, nodes.matrixBetween(self.ctNode, None))
         options = ["--resample", "--allow-moved"] if self.resample else []
+        options += ["--unverified-reference"] if self.unverifiedReference else []
         if self.origin.files:
             names = self.workspace.path / "mr_files.txt"
             names.write_text("\n".join(self.origin.files), encoding="utf-8")

@@ -22,6 +22,8 @@ from typing import Any
 
 import slicer
 
+from decnn.cli.cancel import WORKSPACE_VARIABLE
+
 # The engine may take this long to end after it was asked to; then it is killed. Cancel promises 2 s in all, on a busy
 # machine too. Nothing is lost by it: all that the engine could tidy up lies in the folder that is removed anyway.
 KILL_AFTER_SECONDS = 0.5
@@ -44,11 +46,16 @@ def engineCommand() -> list[str]:
     return [python or sys.executable, "-m", "decnn"]
 
 
-def engineEnvironment() -> dict[str, str]:
+def engineEnvironment(workspace: Path | None) -> dict[str, str]:
     """The child's environment: Slicer's own, as slicer.util.executePythonModule() does it, so that the child finds what
     Slicer finds (PythonSlicer then puts its own settings in front). UTF-8 on every platform, lines sent at once.
+
+    Args:
+        workspace: the folder that the engine removes if this process dies; None for none.
     """
     environment = dict(os.environ)
+    if workspace is not None:
+        environment[WORKSPACE_VARIABLE] = str(workspace)
     environment["PYTHONIOENCODING"] = "utf-8"
     environment["PYTHONUNBUFFERED"] = "1"
     # decnn is found because the child starts in its folder; this variable would switch that off.
@@ -59,12 +66,19 @@ def engineEnvironment() -> dict[str, str]:
 class EngineProcess:
     """One run of the engine. Call poll() now and then, from the thread that owns the callbacks, until it returns True.
 
-    command: the whole command line. onEvent: called with each JSON object of its stdout (a dict with "event").
-    onLog: called with every other line of its stdout and stderr.
+    Args:
+        command: the whole command line.
+        onEvent: called with each JSON object of its stdout (a dict with "event").
+        onLog: called with every other line of its stdout and stderr.
+        workspace: see engineEnvironment.
     """
 
     def __init__(
-        self, command: list[str], onEvent: Callable[[dict[str, Any]], None], onLog: Callable[[str], None]
+        self,
+        command: list[str],
+        onEvent: Callable[[dict[str, Any]], None],
+        onLog: Callable[[str], None],
+        workspace: Path | None = None,
     ) -> None:
         self._onEvent = onEvent
         self._onLog = onLog
@@ -83,7 +97,7 @@ class EngineProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=_MODULE_FOLDER,
-            env=engineEnvironment(),
+            env=engineEnvironment(workspace),
             **options,
         )
         _running.add(self)

@@ -68,6 +68,8 @@ class Synthesis(EngineTask):
         nodes.writeVolume(self.mrNode, folder / _MR)
         command = [*self._engine, "synthesize", str(folder / _MR), str(folder / _CT)]
         command += [*self.options.as_arguments(), "--progress", "json"]
+        series = nodes.seriesUidOf(self.mrNode)
+        command += ["--source-series", series] if series else []
         return command + (["--confidence", str(folder / _CONFIDENCE)] if self.options.confidence else [])
 
     def _nodes(self) -> list[Any]:
@@ -114,6 +116,8 @@ class Synthesis(EngineTask):
             "MRtoCT.Precision": str(facts.get("precision", "")),
             "MRtoCT.Seconds": "{:.1f}".format(facts["seconds"]),
             nodes.SOURCE_ATTRIBUTE: self.mrNode.GetID(),
+            nodes.SERIES_ATTRIBUTE: str(facts.get("source_series_uid", "")),
+            nodes.HASH_ATTRIBUTE: str(facts.get("source_hash", "")),
             nodes.FINDINGS_ATTRIBUTE: "\n".join(finding["message"] for finding in self.findings) or "none",
             "MRtoCT.Notice": NOTICE,
         }

@@ -1,10 +1,22 @@
-"""Cancelling: what SIGINT and SIGTERM do to a run."""
+"""Cancelling: what SIGINT and SIGTERM do to a run, and what is left to do when nobody listens any more."""
 
+import os
+import shutil
 import signal
 from collections.abc import Callable
 from types import FrameType
 
 from decnn.errors import Cancelled
+
+WORKSPACE_VARIABLE = "MRTOCT_WORKSPACE"
+"""Environment variable: the private folder of the process that started the engine. It holds a patient's MR."""
+
+
+def remove_workspace() -> None:
+    """Removes that folder, if there is one; for when its owner is dead."""
+    folder = os.environ.get(WORKSPACE_VARIABLE)
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Stop:

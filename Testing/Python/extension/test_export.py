@@ -1,6 +1,8 @@
 """Export over the real scene and the real engine: the same HU in the same place, whose it is, and what is refused."""
 
 import stat
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import SimpleITK as sitk
 
 from panel import open_panel  # isort: skip  (it makes qt and slicer.app)
 
+import qt
 import slicer
 import vtk
 
@@ -231,3 +234,47 @@ def test_closing_the_scene_or_the_panel_ends_well(panel, out) -> None:
     panel.widget.cleanup()
     assert export.Export.current is None and not running.workspace.path.exists()
     panel.view.build()
+
+
+def test_a_ct_that_does_not_say_its_mr_needs_a_tick(panel, out, tmp_path, monkeypatch) -> None:
+    """Made by an older version, or loaded from NIfTI: it must not take over a patient unseen."""
+    image = make_ct()
+    _mr, ct = add_dicom_pair(panel, image, tmp_path, monkeypatch)
+    for name in ("MRtoCT.SourceSeriesUID", "MRtoCT.SourceHash"):
+        ct.RemoveAttribute(name)
+    panel.parameters.outputVolume = None
+    panel.parameters.outputVolume = ct
+    tick = panel.ui.exportUnverifiedCheckBox
+    assert not panel.ui.exportButton.enabled and "which MR it was made from" in panel.ui.exportStatusLabel.text
+    assert not tick.isHidden()
+    tick.checked = True
+    assert panel.ui.exportButton.enabled
+    click_and_wait(panel)
+    (series,) = out.iterdir()
+    assert pydicom.dcmread(next(series.iterdir())).StudyInstanceUID == STUDY
+    assert "was not verified" in panel.ui.exportStatusLabel.text
+
+
+def test_the_frame_of_reference_of_a_moved_ct_is_told_before(panel, tmp_path, monkeypatch) -> None:
+    _mr, ct = add_dicom_pair(panel, make_ct(), tmp_path, monkeypatch)
+    assert "frame of reference are those of" in panel.ui.exportStatusLabel.text
+    matrix = np.eye(4)
+    matrix[:3, 3] = (20, 0, 0)
+    put_under(ct, matrix)
+    panel.ui.exportResampleCheckBox.checked = True
+    assert "new frame of reference" in panel.ui.exportStatusLabel.text
+
+
+def test_the_series_is_opened_and_imported_by_a_click(panel, out, monkeypatch) -> None:
+    add_pair(panel, make_ct())
+    assert panel.ui.exportOpenFolderButton.isHidden() and panel.ui.exportImportButton.isHidden()
+    click_and_wait(panel)
+    (series,) = out.iterdir()
+    opened, imported = [], []
+    monkeypatch.setattr(qt.QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()) or True)
+    utils = types.SimpleNamespace(importDicom=lambda folder: imported.append(folder) or True)
+    monkeypatch.setitem(sys.modules, "DICOMLib", types.SimpleNamespace(DICOMUtils=utils))
+    panel.ui.exportOpenFolderButton.click()
+    panel.ui.exportImportButton.click()
+    assert [Path(path) for path in (*opened, *imported)] == [series, series]
+    assert panel.ui.exportStatusLabel.text == "The series is in Slicer's DICOM database."

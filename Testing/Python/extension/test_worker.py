@@ -17,7 +17,7 @@ import host
 host.start()
 
 from MRtoCTLib.tasks.process import HAND_OUT_SECONDS, EngineProcess, engineCommand  # noqa: E402
-from MRtoCTLib.tasks.workspace import Workspace  # noqa: E402
+from MRtoCTLib.tasks.workspace import Workspace, removeAbandoned  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -157,18 +157,70 @@ def test_workspace_is_private_and_goes() -> None:
     workspace.remove()
 
 
-def test_workspace_of_a_killed_slicer_goes_a_day_later(tmp_path, monkeypatch) -> None:
+_OWNER = """
+    import sys, time
+    import host; host.start()
+    from MRtoCTLib.tasks.workspace import Workspace
+    workspace = Workspace()
+    (workspace.path / "mr.nrrd").write_text("a patient")
+    print(workspace.path, flush=True)
+    time.sleep(600)
+"""
+
+
+def age(path: Path, seconds: float) -> None:
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM, signal.SIGHUP])
+def test_the_workspace_of_a_dead_owner_goes_at_the_next_start(tmp_path, monkeypatch, number) -> None:
+    """However it died; and that of a living one stays, however old."""
+    owner = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(_OWNER)],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    folder = Path(owner.stdout.readline().strip())
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    killed, running = Workspace(), Workspace()
-    (killed.path / "mr.nrrd").write_text("a patient")
-    yesterday = time.time() - 25 * 3600
-    os.utime(killed.path, (yesterday, yesterday))
-    new = Workspace()
-    assert not killed.path.exists()
-    assert running.path.exists()
-    for workspace in (killed, running, new):
-        workspace.remove()
-    assert list(tmp_path.iterdir()) == []
+    age(folder, 48 * 3600)
+    removeAbandoned()
+    assert (folder / "mr.nrrd").exists() and str(owner.pid) in folder.name
+    owner.send_signal(number)
+    owner.wait(10)
+    if folder.exists():
+        age(folder, 10)
+        removeAbandoned()
+    assert not folder.exists()
+
+
+def test_the_folder_of_an_older_version_goes_a_day_later(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    old = tmp_path / "MRtoCT-synthesis-abcdef"
+    old.mkdir()
+    removeAbandoned()
+    assert old.exists()
+    age(old, 25 * 3600)
+    removeAbandoned()
+    assert not old.exists()
+
+
+def test_the_engine_removes_the_workspace_of_a_dead_owner(tmp_path) -> None:
+    """Its pipe breaks, and nobody else may come for days."""
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    (folder / "mr.nrrd").write_text("a patient")
+    command = [*engineCommand(), "check", str(folder / "mr.nrrd"), "--progress", "json"]
+    engine = subprocess.Popen(
+        command,
+        env={**os.environ, "MRTOCT_WORKSPACE": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT / "MRtoCT",
+    )
+    engine.stdout.close()
+    engine.wait(60)
+    assert not folder.exists()
 
 
 def test_exit_leaves_nothing(tmp_path) -> None:
