@@ -10,12 +10,6 @@ from decnn.codes import CODES
 
 SEVERITIES = {"error": "error", "warning": "warning"}
 SEVERITIES |= dict.fromkeys(("InputError", "SetupError", "DecnnError"), "error")
-    "error": "error",
-    "warning": "warning",
-    "InputError": "error",
-    "SetupError": "error",
-    "DecnnError": "error",
-}
 
 
 def given_codes() -> Iterator[tuple[str, str]]:
