@@ -15,14 +15,17 @@ from pathlib import Path
 
 from decnn import __version__
 from decnn.cli import commands
-from decnn.cli.cancel import Stop, remove_workspace
-from decnn.cli.progress import JsonReporter, Reporter, TextReporter
+from decnn.cli.cancel import Stop
+from decnn.cli.progress import JsonReporter, Reporter, TextReporter, silence
 from decnn.errors import Cancelled, explain
 from decnn.options import DEFAULTS, PRECISIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
+    # A stream that was closed by the caller is None.
+    sys.stdout = sys.stdout or open(os.devnull, "w")
+    sys.stderr = sys.stderr or open(os.devnull, "w")
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         # A file name that the console cannot print must not end the work.
@@ -32,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop = Stop()
     try:
         exit_code = options.run(options, reporter, stop)
+        if arguments is None:
+            stop.finish()  # or a signal between here and the end of the process would change its exit code
         sys.stdout.flush()
         return exit_code
     except BaseException as error:
@@ -52,9 +57,11 @@ def _fail(error: BaseException, reporter: Reporter, stop: Stop) -> int:
     try:
         reporter.error(failure.code, failure.exit_code, str(failure))
     except OSError:
-        remove_workspace()
-        # Python would complain once more when it closes a stdout that nobody reads.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        pass
+    try:
+        sys.stdout.flush()
+    except OSError:
+        silence(sys.stdout)  # Python would complain once more when it closes a stdout that nobody reads
     return failure.exit_code
 
 

@@ -56,6 +56,6 @@ def model_entry(name_or_folder: str | Path) -> ModelEntry:
     try:
         spec: Any = json.loads(path.read_text(encoding="utf-8"))
         texts = {key: str(spec.get(key, "")) for key in ("version", "title", "summary", "terms")}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}): reinstall the model.") from error
     return ModelEntry(path.parent.name, **{**texts, "title": texts["title"] or path.parent.name})

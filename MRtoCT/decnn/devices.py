@@ -28,10 +28,19 @@ def import_torch() -> ModuleType:
     """The torch module; SetupError with the way to get it if it is missing or broken."""
     try:
         import torch
-    except (ImportError, OSError) as error:
+    except Exception as error:  # a broken installation may raise anything
         raise SetupError(
             f"PyTorch cannot be loaded ({error}): in 3D Slicer install the PyTorch extension and let it install torch, "
-            "elsewhere run 'pip install torch'."
+            "elsewhere run 'pip install torch'.",
+            code="torch",
+        ) from error
+    try:
+        torch.zeros(1).numpy()
+    except Exception as error:
+        raise SetupError(
+            f"This torch ({getattr(torch, '__version__', 'of no version')}) cannot exchange numbers with this numpy "
+            f"({error}): install versions that fit, such as numpy below 2 for torch 2.2.",
+            code="torch",
         ) from error
     return torch
 
@@ -45,13 +54,16 @@ def select_device(name: str) -> "torch.device":
     """
     check_device_name(name)
     torch = import_torch()
+    if name == "cpu":
+        return torch.device("cpu")  # and CUDA is not even asked
     there = [device["name"] for device in list_devices()]
     if name == "auto":
         return torch.device(next((device for device in there if device != "cpu"), "cpu"))
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in there:
         raise SetupError(
-            f"The device {name} is not there (this machine has {', '.join(there)}): choose another, or 'auto'."
+            f"The device {name} is not there (this machine has {', '.join(there)}): choose another, or 'auto'.",
+            code="device",
         )
     return torch.device(wanted)
 
@@ -59,14 +71,18 @@ def select_device(name: str) -> "torch.device":
 def list_devices() -> list[dict[str, Any]]:
     """Devices with name ("cuda:0"), description (the vendor's name) and memory_gb (None where it cannot be told)."""
     torch = import_torch()
-    devices = [
-        {
-            "name": f"cuda:{index}",
-            "description": torch.cuda.get_device_name(index),
-            "memory_gb": round(torch.cuda.get_device_properties(index).total_memory / 2**30, 1),
-        }
-        for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
-    ]
+    devices: list[dict[str, Any]] = []
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        try:
+            devices.append(
+                {
+                    "name": f"cuda:{index}",
+                    "description": torch.cuda.get_device_name(index),
+                    "memory_gb": round(torch.cuda.get_device_properties(index).total_memory / 2**30, 1),
+                }
+            )
+        except RuntimeError:
+            continue  # it is listed, but does not answer: nothing can be computed on it
     if torch.backends.mps.is_available():
         devices.append({"name": "mps", "description": f"Apple GPU ({_cpu_name()})", "memory_gb": _memory_gb()})
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

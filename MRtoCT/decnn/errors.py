@@ -89,6 +89,11 @@ def explain(error: BaseException) -> DecnnError:
         return SetupError(
             "The memory of this machine does not suffice: close other programs, or crop the image.", code="memory"
         )
+    if isinstance(error, ImportError):
+        return SetupError(
+            f"A package that decnn needs cannot be loaded ({error}): install it again (numpy, SimpleITK, torch).",
+            code="installation",
+        )
     if isinstance(error, OSError):
         return _of_system(error)
     return DecnnError(

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,30 +48,45 @@ def load_model(name_or_folder: str | Path, device: str | torch.device = "cpu") -
     folder = model_folder(name_or_folder)
     try:
         spec = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
+        _check_spec(spec)
         expected = spec["weights"]["sha256"]
         weights = folder / spec["weights"]["file"]
-        network = build_network(spec["network"]["name"], spec["network"]["arguments"])
+        with torch.device("meta"):  # its size, without its memory
+            described = build_network(spec["network"]["name"], spec["network"]["arguments"])
         name, version = spec["name"], spec["version"]
-        _check_feeding(spec, network)
-    except (OSError, ValueError, KeyError, TypeError, InputError) as error:
+        _check_feeding(spec, described)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, InputError) as error:
         raise SetupError(
-            f"The description of the model in {folder} cannot be read ({error}): reinstall MRtoCT."
+            f"The description of the model in {folder} cannot be read ({error}): reinstall MRtoCT.", code="model"
         ) from error
     if name != folder.resolve().name:
         raise SetupError(
-            f"The folder {folder.resolve().name} holds a model that calls itself {name}: give the folder that name."
+            f"The folder {folder.resolve().name} holds a model that calls itself {name}: give the folder that name.",
+            code="model",
         )
     if not weights.is_file():
-        raise SetupError(f"The weights of model {name} are missing ({weights}): reinstall MRtoCT.")
+        raise SetupError(f"The weights of model {name} are missing ({weights}): reinstall MRtoCT.", code="model")
     if (found := sha256(weights)) != expected:
         raise SetupError(
             f"The weights of model {name} were changed (SHA-256 {found[:12]}..., expected {expected[:12]}...): "
-            "reinstall MRtoCT, do not use this file."
+            "reinstall MRtoCT, do not use this file.",
+            code="weights-changed",
         )
+    unfit = SetupError(f"The weights of model {name} do not fit its description: reinstall MRtoCT.", code="model")
+    if 2 * sum(parameter.numel() for parameter in described.parameters()) > weights.stat().st_size:
+        raise unfit  # not even at two bytes each
     try:
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError) as error:
-        raise SetupError(f"The weights of model {name} do not fit its description: reinstall MRtoCT.") from error
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        if not all(torch.isfinite(value).all() for value in state.values()):
+            raise unfit
+        network = build_network(spec["network"]["name"], spec["network"]["arguments"])
+        network.load_state_dict(state)
+    except SetupError:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:  # the unpickler raises what a crafted file makes it stumble upon
+        raise unfit from error
     return Model(name, version, network.to(device).eval(), spec, found, folder)
 
 
@@ -97,6 +111,32 @@ def save_model(folder: str | Path, network: SliceNetwork, spec: dict[str, Any]) 
     return folder
 
 
+def _check_spec(spec: Any) -> None:
+    """Raises KeyError, TypeError or ValueError where model.json is of another shape than save_model() gives it."""
+
+    def check(value: object, kind: type | tuple[type, ...], what: str) -> None:
+        if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+            raise TypeError(f"{what} is {str(value)[:40]!r}")
+
+    check(spec, dict, "its content")
+    for section in ("weights", "network", "input", "output"):
+        check(spec[section], dict, section)
+    for key in ("name", "version", "fusion"):
+        check(spec[key], str, key)
+        if not spec[key].isprintable() or not spec[key].isascii() or len(spec[key]) > 200:
+            raise ValueError(f"{key} is {spec[key][:40]!r}")
+    for key in ("file", "sha256"):
+        check(spec["weights"][key], str, f"weights.{key}")
+    if Path(spec["weights"]["file"]).name != spec["weights"]["file"]:
+        raise ValueError("the weights are not in its folder")
+    check(spec["input"]["neighbours"], int, "input.neighbours")
+    check(spec["input"]["depth_channel"], bool, "input.depth_channel")
+    check(spec["output"]["scale_hu"], (int, float), "output.scale_hu")
+    check(spec["views"], list, "views")
+    if len(set(spec["views"])) != len(spec["views"]):
+        raise ValueError("a view is named twice")
+
+
 def _check_feeding(spec: dict[str, Any], network: SliceNetwork) -> None:
     """Raises KeyError, TypeError or ValueError where the engine would not know how to feed or read the network."""
     channels = spec["input"]["neighbours"] + bool(spec["input"]["depth_channel"])
@@ -106,8 +146,8 @@ def _check_feeding(spec: dict[str, Any], network: SliceNetwork) -> None:
         raise ValueError(f"unknown views {sorted(unknown)}" if spec["views"] else "no views")
     if spec["fusion"] not in FUSIONS:
         raise ValueError(f"unknown fusion {spec['fusion']!r}")
-    if not float(spec["output"]["scale_hu"]) > 0:
-        raise ValueError("the unit of its output is not positive")
+    if not 0 < float(spec["output"]["scale_hu"]) < 1e5:
+        raise ValueError("the unit of its output is not positive, or no scale of HU")
 
 
 def sha256(path: Path) -> str:

@@ -124,8 +124,15 @@ class DECNN(SliceNetwork):
         pyramid: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        for what, value, low, high in (("features", features, 1, 1024), ("blocks", blocks, 0, 64)):
-            if not isinstance(value, int) or not low <= value <= high:
+        numbers = [("in_channels", in_channels, 1, 64), ("features", features, 1, 1024), ("blocks", blocks, 0, 64)]
+        numbers += [
+            ("the number of dilations", len(dilations), 0, 32),
+            ("the levels of the pyramid", len(pyramid), 0, 8),
+        ]
+        numbers += [("a dilation", dilation, 1, 64) for dilation in dilations]
+        numbers += [("a width of the pyramid", width, 1, 1024) for width in pyramid]
+        for what, value, low, high in numbers:
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise ValueError(f"{what} must be a whole number from {low} to {high}, not {value!r}")
         if dilations and pyramid:
             raise ValueError("a DECNN has either a stem of plain convolutions or a pyramid")
@@ -166,6 +173,8 @@ def build_network(name: str, arguments: Mapping[str, Any]) -> SliceNetwork:
     Raises:
         InputError: there is no such network, or it does not take these arguments.
     """
+    if not isinstance(name, str) or not isinstance(arguments, Mapping):
+        raise InputError("A network is named by a text, and its arguments by their names: correct both.")
     if name not in NETWORKS:
         raise InputError(f"There is no network {name!r}: choose one of {', '.join(NETWORKS)}.")
     try:

@@ -107,15 +107,20 @@ class Runner:
         return torch.bfloat16 if precision == "bfloat16" or precision == "auto" and can else torch.float32
 
     def _fall_back(self, error: RuntimeError) -> None:
-        out_of_memory = isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
+        out_of_memory = _is_memory(error)
         if self.device.type == "cpu":
-            raise SetupError(f"The network failed on the CPU ({_first_line(error)}): close other programs.") from error
+            remedy = "close other programs, or crop the image" if _is_memory(error) else "run again with --debug"
+            raise SetupError(
+                f"The network failed on the CPU ({_first_line(error)}): {remedy}.",
+                code="memory" if _is_memory(error) else "device",
+            ) from error
         if out_of_memory and self.batch > 1:
             self.batch //= 2
             return
         if not out_of_memory and self._options.device != "auto":
             raise SetupError(
-                f"The device {describe(self.device)} failed ({_first_line(error)}): choose another, or 'cpu'."
+                f"The device {describe(self.device)} failed ({_first_line(error)}): choose another, or 'cpu'.",
+                code="device",
             ) from error
         why = "has too little free memory" if out_of_memory else f"failed ({_first_line(error)})"
         self._findings.append(
@@ -128,6 +133,12 @@ class Runner:
         self.batch = _BATCH["cpu"]
         self.dtype = self._wanted(self._options.precision)
         self._ready = None
+
+
+def _is_memory(error: Exception) -> bool:
+    words = ("out of memory", "allocate memory", "not enough memory")
+    kind = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
+    return isinstance(error, kind) or any(word in str(error) for word in words)
 
 
 def _first_line(error: Exception) -> str:

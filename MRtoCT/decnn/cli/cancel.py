@@ -35,6 +35,10 @@ class Stop:
         """From here on a signal interrupts nothing and is only remembered: a result is about to appear."""
         self._handle_by(self._remember)
 
+    def finish(self) -> None:
+        """From here on signals do nothing: the work is over, and the exit code has to tell how it ended."""
+        self._handle_by(signal.SIG_IGN)
+
     def _cancel(self, number: int, frame: FrameType | None) -> None:
         # Raised once only, or a second signal would interrupt the tidying up after the first. The flag stays, because
         # an import in progress may swallow the exception.
@@ -45,7 +49,7 @@ class Stop:
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
 
-    def _handle_by(self, handler: Callable[[int, FrameType | None], None]) -> None:
+    def _handle_by(self, handler: "Callable[[int, FrameType | None], None] | signal.Handlers") -> None:
         for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), handler)

@@ -116,6 +116,7 @@ def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
     if output is not None:
         tell(0.92, "Writing the difference")
         write_image(comparison.difference, output, before_publishing=stop.hold)
+        reporter.published()
     facts = {"output": str(output) if output is not None else None, **comparison.as_dict()}
     if arguments.json:
         print(json.dumps(facts))
@@ -161,6 +162,7 @@ def export_dicom(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) 
         report=lambda fraction, stage: reporter.progress(0.2 + 0.79 * fraction, stage),
         before_publishing=stop.hold,
     )
+    reporter.published()
     for finding in result.findings:
         reporter.finding(finding)
     reporter.progress(1.0, "Done")

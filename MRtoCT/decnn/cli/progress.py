@@ -1,11 +1,24 @@
 """Tells the outside what the engine is doing: a bar for people, JSON lines for programs."""
 
 import json
+import os
 import sys
 import time
 from typing import Any, Protocol, TextIO
 
+from decnn.cli.cancel import remove_workspace
 from decnn.errors import Finding
+
+
+def silence(stream: TextIO) -> None:
+    """Sends what is left in a stream's buffer, and all that follows, to nowhere: nobody takes it."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        stream.flush()
+    except (OSError, ValueError):
+        pass  # not a file, so nothing is left in it
 
 
 class Reporter(Protocol):
@@ -26,6 +39,9 @@ class Reporter(Protocol):
 
     def error(self, code: str, exit_code: int, message: str) -> None: ...
 
+    def published(self) -> None:
+        """The output is there: from here on, that nobody can be told of it is no failure."""
+
 
 class JsonReporter:
     """One JSON object per line on ``stream``, each written out at once; at most ten a second within a stage."""
@@ -39,8 +55,13 @@ class JsonReporter:
         self._written = 0.0
         self._number, self._count = 0, 1
         self._about: dict[str, str | None] = {}
+        self._published = False
+
+    def published(self) -> None:
+        self._published = True
 
     def enter(self, source: str, number: int, count: int) -> None:
+        self._published = False
         self._number, self._count = number, count
         self._about = {"input": source}
 
@@ -67,12 +88,21 @@ class JsonReporter:
 
     def _write(self, event: dict[str, Any]) -> None:
         # ASCII only: a Windows pipe need not be UTF-8.
-        self._stream.write(json.dumps({**event, **self._about}) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps({**event, **self._about}) + "\n")
+            self._stream.flush()
+        except OSError:
+            remove_workspace()
+            if not self._published:
+                raise
+            silence(self._stream)
 
 
 class TextReporter:
-    """A progress bar in a terminal, one line per stage elsewhere (stderr); the result on stdout."""
+    """A progress bar in a terminal, one line per stage elsewhere (stderr); the result on stdout.
+
+    A stderr that takes nothing does not end the work.
+    """
 
     _WIDTH = 30
 
@@ -84,11 +114,16 @@ class TextReporter:
         self._stage = ""
         self._bar_shown = False
         self._told: set[str] = set()
+        self._published = False
         self._number, self._count = 0, 1
+
+    def published(self) -> None:
+        self._published = True
 
     def enter(self, source: str, number: int, count: int) -> None:
         self._number, self._count = number, count
         self._told.clear()
+        self._published = False
         self._line(f"Input {number + 1} of {count}: {source}")
 
     def progress(self, fraction: float, stage: str) -> None:
@@ -96,20 +131,24 @@ class TextReporter:
         if self._terminal:
             full = round(self._WIDTH * self._fraction)
             bar = "#" * full + "-" * (self._WIDTH - full)
-            self._stream.write(f"\r[{bar}] {self._fraction:4.0%} {stage:<40.40}")
+            self._write(f"\r[{bar}] {self._fraction:4.0%} {stage:<40.40}")
             self._bar_shown = True
         elif stage != self._stage:
-            self._stream.write(f"{self._fraction:4.0%} {stage}\n")
+            self._write(f"{self._fraction:4.0%} {stage}\n")
         self._stage = stage
-        self._stream.flush()
 
     def finding(self, finding: Finding) -> None:
         self._tell(finding.severity, finding.code, finding.message)
 
     def result(self, facts: dict[str, Any], text: str) -> None:
         self._end_bar()
-        self._output.write(text + "\n")
-        self._output.flush()
+        try:
+            self._output.write(text + "\n")
+            self._output.flush()
+        except OSError:
+            if not self._published:
+                raise
+            silence(self._output)
 
     def summary(self, facts: dict[str, Any], text: str) -> None:
         self.result(facts, text)
@@ -126,10 +165,16 @@ class TextReporter:
 
     def _line(self, text: str) -> None:
         self._end_bar()
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        self._write(text + "\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            silence(self._stream)
 
     def _end_bar(self) -> None:
         if self._bar_shown:
-            self._stream.write("\n")
+            self._write("\n")
             self._bar_shown = False

@@ -96,6 +96,7 @@ def synthesize_file(
         sign_confidence(result.confidence)
         written.insert(0, (result.confidence, confidence_path))  # the CT comes last: once it is there, all is
     write_images(written, before_publishing=stop.hold)
+    reporter.published()
     reporter.progress(1.0, "Done")
     facts = {
         "output": str(path),

@@ -6,6 +6,7 @@ Slicer shows the same entries as attributes of the volume node, and writes a nod
 import hashlib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -118,6 +119,15 @@ def sign_confidence(image: sitk.Image) -> None:
     image.SetMetaData("MRtoCT.Content", "disagreement of the model with itself, in HU; not a CT, no calibrated error")
     image.SetMetaData("MRtoCT.Version", __version__)
     image.SetMetaData("MRtoCT.Notice", NOTICE)
+
+
+def weights_in(path: Path) -> str:
+    """SHA-256 of the weights that made the CT in a file, "" if it does not say; RuntimeError if it cannot be read."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    key = "MRtoCT.WeightsSHA256"
+    return reader.GetMetaData(key) if reader.HasMetaDataKey(key) else ""
 
 
 def maker_of(ct: sitk.Image, name: str | None = None, weights_sha256: str | None = None) -> Maker:

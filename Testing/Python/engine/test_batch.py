@@ -14,6 +14,7 @@ from test_command_line import Engine, events
 from decnn.cli.batch import plan_outputs
 from decnn.cli.cancel import Stop
 from decnn.errors import Cancelled, InputError
+from decnn.io.guarded import Guard
 
 
 @pytest.fixture
@@ -50,7 +51,8 @@ def test_one_bad_file_does_not_stop_the_rest(
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     assert [line["stage"] for line in lines if line["event"] == "progress"].count("Loading the model") == 1
     assert lines[-1] == {
-        "event": "summary", "input": None, "summary": str(out / "summary.csv"), "inputs": 3, "failures": 1
+        "event": "summary", "input": None, "summary": str(out / "summary.csv"), "inputs": 3, "failures": 1,
+        "skipped": 0,
     }  # fmt: skip
 
     rows = summary(out)
@@ -110,8 +112,8 @@ def test_a_signal_between_two_inputs_is_not_lost() -> None:
 @pytest.mark.parametrize(
     ("names", "word"),
     [
-        (["one/t1.nii.gz", "two/t1.nrrd"], "both be written to t1_sCT.nrrd"),
-        (["one/T1.nrrd", "two/t1.nrrd"], "both be written to t1_sCT.nrrd"),
+        (["one/t1.nii.gz", "one/t1.nrrd"], "both be written to one_t1_sCT.nrrd"),
+        (["one/T1.nrrd", "one/t1.nrrd"], "both be written to one_t1_sCT.nrrd"),
         (["t1.nrrd", "t1.nrrd"], "both be written"),
         (["out/t1.nrrd", "out/t1_sCT.nrrd"], "would replace the input t1_sCT.nrrd"),
     ],
@@ -138,3 +140,67 @@ def test_a_dicom_folder_keeps_its_dots(tmp_path: Path) -> None:
 def test_one_input_without_an_output_is_explained(engine: Engine) -> None:
     done = engine("synthesize", "t1.nrrd")
     assert done.returncode == 2 and "give it INPUT and OUTPUT" in done.stderr
+
+
+def test_inputs_of_one_name_take_the_name_of_their_folder(tmp_path: Path) -> None:
+    inputs = [str(tmp_path / name) for name in ("p1/mr.nii.gz", "p2/MR.nii.gz", "p2/other.nii.gz")]
+    assert [path.name for path in plan_outputs(inputs, str(tmp_path / "out"))] == [
+        "p1_mr_sCT.nrrd", "p2_MR_sCT.nrrd", "other_sCT.nrrd"
+    ]  # fmt: skip
+
+
+def test_a_second_run_skips_what_is_done_and_keeps_the_rows(
+    engine: Engine, inputs: list[Path], mirror_model: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    out, first = tmp_path / "out", inputs[0]
+    command = ("synthesize", "--output-dir", out, "--device", "cpu", "--model")
+    assert engine(*command, mirror_model, first).returncode == 0
+    made = (out / "first_sCT.nrrd").stat().st_mtime_ns
+    done = engine(*command, mirror_model, inputs[1], first)
+    assert done.returncode == 2 and "1 of 2 worked (1 in an earlier run)" in done.stdout
+    assert [(row["input"], row["status"]) for row in summary(out)] == [
+        (str(inputs[1]), "failed"), (str(first), "skipped")
+    ]  # fmt: skip
+    assert (out / "first_sCT.nrrd").stat().st_mtime_ns == made
+    # Another model, or an input that has changed since, is another CT.
+    assert engine(*command, tiny_model, first).returncode == 0
+    assert [row["status"] for row in summary(out)] == ["failed", "done"]
+    os.utime(first)
+    assert engine(*command, tiny_model, first).returncode == 0
+    assert [row["status"] for row in summary(out)] == ["failed", "done"]
+
+
+def test_a_table_of_somebody_else_is_not_replaced(engine: Engine, inputs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "summary.csv").write_text("name,age\nJane,7\n")
+    done = engine("synthesize", inputs[0], "--output-dir", tmp_path / "out")
+    assert done.returncode == 2 and "is another table" in done.stderr
+    assert (tmp_path / "out" / "summary.csv").read_text() == "name,age\nJane,7\n"
+
+
+def test_a_file_that_ends_its_reader_does_not_end_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slab: sitk.Image
+) -> None:
+    """The reader is made to crash, and to sleep, on files of these names."""
+    hostile = tmp_path / "hostile" / "sitecustomize.py"
+    hostile.parent.mkdir()
+    hostile.write_text(
+        "import os, time, decnn.io.images as images\n"
+        "read = images.read\n"
+        "def hostile(path, *rest):\n"
+        "    if 'crash' in str(path): os.abort()\n"
+        "    if 'sleep' in str(path): time.sleep(600)\n"
+        "    return read(path, *rest)\n"
+        "images.read = hostile\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(hostile.parent), engine_environment()["PYTHONPATH"]]))
+    sitk.WriteImage(sitk.Cast(slab, sitk.sitkInt16), str(tmp_path / "good.nrrd"))
+    with Guard(limit_s=20) as guard:
+        guard.check(tmp_path / "good.nrrd")
+        for name, code in {"crash.nrrd": "crashed", "none.nrrd": "bad-path"}.items():
+            with pytest.raises(InputError) as error:
+                guard.check(tmp_path / name)
+            assert error.value.code == code
+    with Guard(limit_s=5) as guard, pytest.raises(InputError) as error:
+        guard.check(tmp_path / "sleep.nrrd")
+    assert error.value.code == "endless"

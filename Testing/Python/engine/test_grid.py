@@ -51,7 +51,7 @@ def place_of_marker(image: sitk.Image) -> np.ndarray:
     return np.array(image.TransformContinuousIndexToPhysicalPoint((i, j, k)))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(grids(), st.lists(st.floats(0.3, 0.7), min_size=3, max_size=3))
 def test_every_grid_comes_back_exactly_and_a_marker_stays_within_half_a_voxel(
     grid: sitk.Image, share: list[float]
