@@ -73,7 +73,7 @@ def fit(
         workers: processes that make batches ahead, which a GPU would otherwise wait for; the batches are the same.
 
     Raises:
-        InputError: the bank lacks pairs, or ``run`` holds a run with other settings.
+        InputError: the bank lacks pairs, ``run`` holds a run with other settings, ``init`` has another architecture.
         SetupError: the device is not there, or the checkpoint cannot be written.
     """
     check_device(device)
@@ -84,7 +84,12 @@ def fit(
     torch.manual_seed(settings.seed)
     network = build_network(settings.network, settings.architecture())
     if init is not None:
-        network.load_state_dict(init.network.state_dict())
+        try:
+            network.load_state_dict(init.network.state_dict())
+        except RuntimeError as error:
+            raise InputError(
+                f"The model {init.name} is of another architecture than the run: give one of the same."
+            ) from error
     network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(settings.average), use_buffers=True

@@ -1,5 +1,8 @@
 """Recipes: what a run depends on, from a TOML file, and what is wrong with one, in a sentence."""
 
+import json
+import re
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +11,7 @@ import pytest
 
 from decnn.errors import InputError
 from training.__main__ import main
+from training.arguments import parser_of_verbs
 from training.heads.catalog import NAMES
 from training.settings import (
     DEFAULT_RECIPE,
@@ -19,6 +23,8 @@ from training.settings import (
     settings_from,
 )
 
+README = RECIPES.parent / "README.md"
+COMMANDS = re.findall(r"^python -m training (.+)$", README.read_text(), re.MULTILINE)
 RECIPE = """
 [training]
 steps = 7
@@ -61,7 +67,7 @@ def test_shares_and_settings_are_as_written(tmp_path):
         ("slices", 0.5, True), ("folder", 0.25, True),
     )  # fmt: skip
     assert settings.heads == expected
-    assert settings_from(__import__("json").dumps(asdict(settings))) == settings
+    assert settings_from(json.dumps(asdict(settings))) == settings
     alone = read_settings(written(tmp_path, "[measured]\nslices = 1.0\n"))
     assert alone.heads == (("slices", 1.0, True),)
 
@@ -111,3 +117,13 @@ def test_a_command_that_cannot_be_done_says_why(arguments, said, tmp_path, monke
     assert main() == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "R").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_can_be_given(command):
+    parser_of_verbs().parse_args(shlex.split(command, comments=True))
+
+
+def test_the_readme_is_short():
+    text = README.read_text()
+    assert COMMANDS and len(text.splitlines()) <= 90 and len(text.split()) <= 900
