@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from decnn.catalog import SPEC_FILE, model_folder
 from decnn.cli.cancel import Stop
+from decnn.cli.guarded import Guard
 from decnn.cli.progress import Reporter
 from decnn.cli.single import ModelOnDemand, synthesize_file
 from decnn.cli.summary import Outcome, Summary
 from decnn.errors import Cancelled, InputError, SetupError, explain
-from decnn.io.guarded import Guard
 from decnn.options import Options
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def synthesize_all(
 
     Where ``options`` want confidence maps, each goes to <name>_confidence.nrrd. However it ends, ``folder``/summary.csv
     tells what became of each input; what an earlier run has done there by the same model is skipped. Each input is read
-    in a child first (``decnn.io.guarded``), as some damaged files end the process that reads them.
+    in a child first (``decnn.cli.guarded``), as some damaged files end the process that reads them.
 
     Returns:
         0 if all went well, else the exit code of the first failure.

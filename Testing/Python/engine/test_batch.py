@@ -13,8 +13,8 @@ from test_command_line import Engine, events
 
 from decnn.cli.batch import plan_outputs
 from decnn.cli.cancel import Stop
+from decnn.cli.guarded import Guard
 from decnn.errors import Cancelled, InputError
-from decnn.io.guarded import Guard
 
 
 @pytest.fixture

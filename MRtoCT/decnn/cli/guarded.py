@@ -84,7 +84,7 @@ class Guard:
         package = str(Path(__file__).resolve().parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "decnn.io.guarded"],
+            [sys.executable, "-m", "decnn.cli.guarded"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
