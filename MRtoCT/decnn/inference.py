@@ -31,14 +31,19 @@ def for_inference(network: SliceNetwork, dtype: torch.dtype = torch.float32) -> 
     for name, child in list(fast.named_children()):
         if isinstance(child, nn.ModuleList):
             setattr(fast, name, nn.ModuleList(_Block(b) if isinstance(b, EmbeddingBlock) else b for b in child))
-    final = _SingleMap(fast.final) if isinstance(fast.final, nn.Conv2d) else fast.final
+    final = fast._modules.get("final")  # not every network has one
     parent, _, name = _first_convolution(fast).rpartition(".")
     first = copy.deepcopy(fast.get_submodule(parent)._modules[name])
     assert first is not None
-    fast.final = nn.Identity()  # or it would be cast, too
+    if isinstance(final, nn.Conv2d):
+        final = _SingleMap(final)
+    if final is not None:
+        fast.final = nn.Identity()  # or it would be cast, too
     fast.to(dtype)
-    fast.final = final
-    fast.get_submodule(parent)._modules[name] = _InFloat32(first, dtype)
+    if final is not None:
+        fast.final = final
+    if name != "final":  # as it is where the network is but one convolution
+        fast.get_submodule(parent)._modules[name] = _InFloat32(first, dtype)
     fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     return _ChannelsLast(fast)
 
