@@ -42,7 +42,7 @@ lint: $(READY)
 	$(PY) Testing/tools/check_texts.py
 
 bench: $(READY)
-	@$(PY) Testing/tools/bench.py
+	$(PY) -m bench --json docs/performance.json --page docs/performance.md
 
 screenshots: $(READY)
 	$(PY) Testing/tools/screenshots.py Resources

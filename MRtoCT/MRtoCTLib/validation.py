@@ -10,11 +10,9 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from decnn.axes import kind_of_grid
 from MRtoCTLib.display import maps
 from MRtoCTLib.nodes import HOUNSFIELD_UNITS, MODEL_ATTRIBUTE, WEIGHTS_ATTRIBUTE, directionsOf, matrixBetween
-
-# Voxels that are off an axial grid by less are on it: the same limit as in decnn.io.dicom_ct.
-_SAME_PLACE_MM = 0.02
 
 
 def problemOfInput(node: Any) -> str:
@@ -130,17 +128,12 @@ def problemOfPlace(ctNode: Any) -> str:
 
 def _problemOfGrid(node: Any) -> str:
     """Why the node's grid is no stack of axial, sagittal or coronal slices, as a sentence; "" if it is."""
-    axes = directionsOf(node)
-    nearest = np.zeros((3, 3))
-    for axis, main in enumerate(np.abs(axes).argmax(axis=0)):
-        nearest[main, axis] = np.sign(axes[main, axis])
-    last = np.array(node.GetImageData().GetDimensions()) - 1
-    if np.linalg.matrix_rank(nearest) == 3:
-        off = np.abs((axes - nearest) * node.GetSpacing() * last).sum(axis=1).max()
-        if off < _SAME_PLACE_MM:
-            return ""
-    kind = _("oblique to the patient's axes") if np.allclose(axes.T @ axes, np.eye(3), atol=1e-3) else _("sheared")
+    dimensions = np.array(node.GetImageData().GetDimensions())
+    kind = kind_of_grid(directionsOf(node), np.array(node.GetSpacing()), dimensions)
+    if not kind:
+        return ""
+    word = _("oblique to the patient's axes") if kind == "oblique" else _("sheared")
     return _(
         "The grid of '{name}' is {kind}, which planning systems do not accept: allow resampling to bring it to axial "
         "slices of 1 mm."
-    ).format(name=node.GetName(), kind=kind)
+    ).format(name=node.GetName(), kind=word)

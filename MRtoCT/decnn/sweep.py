@@ -1,7 +1,7 @@
 """The network over the slices of one view, only where there is head.
 
 Slices without head are left out. The others are whole: cropped to their own head with 16 pixels around it they would be
-a sixth smaller, but the network sees the whole slice, and bone near the vertex would change by up to 400 HU.
+a sixth smaller, but the network sees the whole slice, and bone near the vertex would come out otherwise.
 """
 
 from collections.abc import Callable

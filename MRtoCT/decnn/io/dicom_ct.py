@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from decnn.axes import SAME_PLACE_MM, kind_of_grid
 from decnn.errors import Finding, InputError, SetupError, warning
 from decnn.grid import SPACING_MM, canonical_grid
 from decnn.hu import AIR_HU
@@ -23,8 +24,6 @@ from decnn.io.images import read_image, same_grid, umask
 from decnn.io.provenance import Maker, check_origin, origin_of
 from decnn.steps import Report, silent
 
-# Grids that agree so closely are the same, however their numbers were rounded on the way through a file format.
-_SAME_PLACE_MM = 0.02
 _SQUARE_MM = 1e-3
 
 
@@ -79,15 +78,15 @@ def prepare_ct(
     ordered = _sorted(ct)
     aligned = sitk.Image(ordered)
     aligned.SetDirection(np.eye(3).ravel().tolist())
-    straight = same_grid(ordered, aligned, _SAME_PLACE_MM)
+    axes = np.array(ct.GetDirection()).reshape(3, 3)
+    kind = kind_of_grid(axes, np.array(ct.GetSpacing()), np.array(ct.GetSize()))
     square = abs(aligned.GetSpacing()[0] - aligned.GetSpacing()[1]) <= _SQUARE_MM
-    if straight and (square or not resample):
+    if not kind and (square or not resample):
         return aligned, [] if square else [_not_square(aligned)]
     if not resample:
-        axes = np.array(ct.GetDirection()).reshape(3, 3)
-        kind = "oblique to the patient's axes" if np.allclose(axes.T @ axes, np.eye(3), atol=1e-3) else "sheared"
+        word = "oblique to the patient's axes" if kind == "oblique" else kind
         raise InputError(
-            f"The grid of the CT is {kind}, which planning systems do not accept: "
+            f"The grid of the CT is {word}, which planning systems do not accept: "
             "allow --resample to bring it to axial slices of 1 mm."
         )
     size, origin = canonical_grid(ct)
@@ -202,7 +201,7 @@ def _check_hounsfield(ct: sitk.Image) -> None:
 
 def _is_moved(ct: sitk.Image, source: Source) -> bool:
     """Whether the CT lies anywhere else than its MR, if there is one."""
-    return source.grid is not None and not same_grid(_sorted(ct), _sorted(source.grid), _SAME_PLACE_MM)
+    return source.grid is not None and not same_grid(_sorted(ct), _sorted(source.grid), SAME_PLACE_MM)
 
 
 def _without_frame_of_reference(source: Source) -> Source:
