@@ -6,6 +6,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from decnn import catalog
+from decnn.errors import InputError
 from MRtoCTLib.logic import MRtoCTLogic
 from MRtoCTLib.parameters import MRtoCTParameterNode
 
@@ -32,9 +34,19 @@ class AdvancedSection:
             return
         _select(self.ui.modelSelector, parameterNode.model)
         _select(self.ui.deviceSelector, parameterNode.device)
+        self.ui.modelTermsLabel.text = self._terms(parameterNode.model)
         hasCard = self._logic.modelCard(parameterNode.model) is not None
         self.ui.modelCardButton.enabled = hasCard
         self.ui.modelCardButton.toolTip = self._cardTooltip if hasCard else _("This model has no card.")
+
+    def _terms(self, model: str) -> str:
+        """What a model is for, and its terms, as sentences; "" if it does not say."""
+        try:
+            entry = catalog.model_entry(model or catalog.DEFAULT_MODEL)
+        except InputError:
+            return ""
+        terms = _("Terms of the model: {terms}").format(terms=entry.terms) if entry.terms else ""
+        return " ".join(part for part in (entry.summary, terms) if part)
 
     def showDevices(self, devices: list[dict[str, Any]]) -> None:
         """devices: as the engine lists them; until it has answered, none."""

@@ -34,6 +34,7 @@ class ExportSection(VTKObservationMixin):
         ui.exportButton.connect("clicked(bool)", self.onExportButton)
         ui.exportResampleCheckBox.connect("toggled(bool)", self.onTickToggled)
         ui.exportUnverifiedCheckBox.connect("toggled(bool)", self.onTickToggled)
+        ui.exportCollapsibleButton.connect("contentsCollapsed(bool)", self.onTickToggled)  # unfolding shows everything
         ui.exportOpenFolderButton.connect("clicked(bool)", self.onOpenFolderButton)
         ui.exportImportButton.connect("clicked(bool)", self.onImportButton)
         self._show()

@@ -521,3 +521,11 @@ def test_the_options_rest_while_a_synthesis_runs(panel, mr) -> None:
     panel.click()
     panel.wait_until_idle(2.0)
     assert panel.ui.confidenceCheckBox.enabled
+
+
+def test_the_terms_of_the_model_stand_in_the_panel(panel, mr, tiny_model) -> None:
+    assert "non-commercial" in panel.ui.modelTermsLabel.text
+    panel.parameters.model = str(tiny_model)
+    assert panel.ui.modelTermsLabel.text == "Makes a volume, and no CT. Terms of the model: Any use."
+    panel.parameters.model = "no-such-model"
+    assert panel.ui.modelTermsLabel.text == ""
