@@ -95,6 +95,7 @@ CODES = {
     "internal": Code("error", "a defect of decnn", "run with --debug, and report what it prints"),
     # comparing and exporting
     "no-bone": Code("warning", "the reference CT holds no bone", "check that it is a CT of the head"),
+    "already-aligned": Code("warning", "registration found no better place", "nothing, if the map looks right"),
     "not-aligned": Code("warning", "the heads lie badly on each other", "register the reference"),
     "reference-field-of-view": Code("warning", "the reference covers a part of the head", "mind it in the scores"),
     "resampled": Code("warning", "the CT was resampled for the export", "nothing"),

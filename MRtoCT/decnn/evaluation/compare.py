@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from decnn.errors import Finding, InputError
+from decnn.errors import Finding, InputError, warning
 from decnn.evaluation.masks import check_ct, regions, without_padding
 from decnn.evaluation.metrics import Scores, score
 from decnn.evaluation.overlap import dice
-from decnn.evaluation.registration import Registration, register_rigid
+from decnn.evaluation.registration import NoBetterPlace, Registration, register_rigid
 from decnn.grid import low_pass
 from decnn.hu import BODY_ABOVE_HU, BONE_ABOVE_HU, PADDING_HU
 from decnn.io.images import same_grid
@@ -103,9 +103,12 @@ def compare(
         )
     if mask is not None and not (same_grid(mask, ct) or same_grid(mask, reference)):
         raise InputError("The mask lies on the grid of neither of the CTs (different grids): resample it to one.")
-    registration = None
+    registration, in_place = None, None
     if mr is not None:
-        registration = register_rigid(mr, reference, lambda done, stage: report(0.05 + 0.5 * done, stage))
+        try:
+            registration = register_rigid(mr, reference, lambda done, stage: report(0.05 + 0.5 * done, stage))
+        except NoBetterPlace as error:  # as a rule because they lie on each other already; the overlap tells
+            in_place = error
     reference = without_padding(reference)
     covered = np.ones(ct.GetSize()[::-1], bool)
     if resampled:
@@ -134,6 +137,16 @@ def compare(
         )
     inside = regions(reference, mask, covered)
     overlap = dice((values > BODY_ABOVE_HU) & covered, truth > BODY_ABOVE_HU) if mask is None else None
+    if in_place is not None:
+        if overlap is not None and overlap < _ALIGNED_ENOUGH:
+            raise in_place
+        findings.append(
+            warning(
+                "already-aligned",
+                "The reference CT and the MR lie on each other already (registration would have moved it by "
+                f"{in_place.distance_mm:.1f} mm and made nothing better), so it was compared where it lies.",
+            )
+        )
     if overlap is not None and overlap < _ALIGNED_ENOUGH:
         findings.append(
             Finding(

@@ -18,7 +18,18 @@ _SAMPLED = (0.5, 0.1)
 
 
 class NoBetterPlace(InputError):
-    """Nothing makes the images fit better than they lie: they are aligned already, or cannot be."""
+    """Nothing makes the images fit better than they lie: they are aligned already, or cannot be.
+
+    Attributes:
+        distance_mm: how far from where it lies the best other place was.
+    """
+
+    def __init__(self, distance_mm: float) -> None:
+        super().__init__(
+            "Registration found no better place for the reference CT than where it lies: compare without registration, "
+            "or align it first."
+        )
+        self.distance_mm = distance_mm
 
 
 @dataclass(frozen=True)
@@ -98,16 +109,14 @@ def register_rigid(mr: sitk.Image, ct: sitk.Image, report: Report) -> Registrati
         ) from error
     method.SetMetricSamplingPercentage(0.02, 1)
     after = _information(method, found, fixed, moving)
+    distance_mm = float(np.linalg.norm(np.array(found.TransformPoint(centre.tolist())) - centre))
     if not after > before:
-        raise NoBetterPlace(
-            "Registration found no better place for the reference CT than where it lies: compare without registration, "
-            "or align it first."
-        )
+        raise NoBetterPlace(distance_mm)
     turn = np.array(found.GetMatrix()).reshape(3, 3)
     return Registration(
         found,
         float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))),
-        float(np.linalg.norm(np.array(found.TransformPoint(centre.tolist())) - centre)),
+        distance_mm,
         (before, after),
     )
 

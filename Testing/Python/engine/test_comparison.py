@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from decnn.errors import InputError
 from decnn.evaluation.compare import compare
-from decnn.evaluation.registration import register_rigid
+from decnn.evaluation.registration import NoBetterPlace, register_rigid
 from phantom import ct_of, phantom_head
 
 
@@ -69,6 +69,22 @@ def test_an_offset_on_another_grid_comes_out_as_it_is(angles, spacing: float, of
     errors = sitk.GetArrayFromImage(comparison.difference)[sitk.GetArrayFromImage(inside) > 0]
     assert np.abs(errors - offset).max() < 40
     assert "resampled" in comparison.placement() and comparison.covered == pytest.approx(1.0)
+
+
+def test_what_lies_on_each_other_is_compared_in_place(head, monkeypatch) -> None:
+    """And what does not, and cannot be registered, is not compared at all."""
+    mr, ct = head
+
+    def fail(*_arguments: object) -> None:
+        raise NoBetterPlace(0.3)
+
+    monkeypatch.setattr("decnn.evaluation.compare.register_rigid", fail)
+    comparison = compare(ct, ct, mr=mr)
+    assert [finding.code for finding in comparison.findings] == ["already-aligned"]
+    assert "moved it by 0.3 mm" in comparison.findings[0].message and comparison.registration is None
+    assert comparison.scores["tight"]["mae_hu"] < 60
+    with pytest.raises(NoBetterPlace):
+        compare(ct, moved(ct, (0.0, 0.0, 0.0), (30.0, 0.0, 0.0)), mr=mr)
 
 
 @pytest.mark.parametrize("shift", [-6.0, 4.0])
