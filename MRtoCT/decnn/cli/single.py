@@ -90,7 +90,8 @@ def synthesize_file(
     for finding in result.findings[len(findings) :]:
         reporter.finding(finding)
     reporter.progress(0.97, "Writing the CT")
-    sign(result.image, Maker(loaded.name, loaded.version, loaded.weights_sha256), origin)
+    terms = str(loaded.spec.get("terms", ""))
+    sign(result.image, Maker(loaded.name, loaded.version, loaded.weights_sha256, terms, result.precision), origin)
     written = [(result.image, path)]
     if result.confidence is not None and confidence_path is not None:
         sign_confidence(result.confidence)
@@ -107,7 +108,7 @@ def synthesize_file(
         "source_series_uid": origin.series_uid,
         "source_hash": origin.voxels,
         "decnn_version": __version__,
-        "terms": loaded.spec.get("terms", ""),
+        "terms": terms,
         "device": result.device,
         "precision": result.precision,
         "seconds": round(time.monotonic() - start, 2),

@@ -115,7 +115,7 @@ def common_tags(
     name, version, weights = (plain(text) for text in (maker.name, maker.version, maker.weights_sha256))
     ct.SeriesDescription = f"{LABEL}, {name} {weights[:12]}"[:_DESCRIPTION_LENGTH].rstrip()
     ct.DerivationDescription = f"{LABEL}. Model {name[:200]} {version[:64]}".rstrip() + f", weights SHA-256 {weights}"
-    ct.ImageComments = NOTICE
+    ct.ImageComments = NOTICE + (f" Terms of the model: {plain(maker.terms)}" if maker.terms else "")
     ct.Manufacturer, ct.ManufacturerModelName, ct.SoftwareVersions = "MRtoCT", "decnn", __version__
     ct.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
     ct.BodyPartExamined = "HEAD"  # what decnn is for; it also tells that there is no left or right one

@@ -20,13 +20,20 @@ SOURCE_HASH = "MRtoCT.SourceHash"
 """The same: ``hash_of`` the MR."""
 
 
+_VERSION, _TERMS, _PRECISION = "MRtoCT.ModelVersion", "MRtoCT.Terms", "MRtoCT.Precision"
+
+
 @dataclass(frozen=True)
 class Maker:
-    """The model that made a CT; ``version`` is "" where it is not known."""
+    """The model that made a CT; what is not known of it is ""."""
 
     name: str
     version: str
     weights_sha256: str
+    terms: str = ""
+    """For what its weights, and what they make, may be used."""
+    precision: str = ""
+    """In which the network computed."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +58,16 @@ def sign(ct: sitk.Image, maker: Maker, origin: Origin = Origin()) -> None:
     """Writes into the metadata of ``ct`` who made it, of what, and the notice on what it is not."""
     for key, value in {
         "MRtoCT.Model": maker.name,
-        "MRtoCT.ModelVersion": maker.version,
+        _VERSION: maker.version,
         "MRtoCT.WeightsSHA256": maker.weights_sha256,
+        _TERMS: maker.terms,
+        _PRECISION: maker.precision,
         SOURCE_SERIES: origin.series_uid,
         SOURCE_HASH: origin.voxels,
         "MRtoCT.Version": __version__,
         "MRtoCT.Notice": NOTICE,
     }.items():
-        if value or key not in (SOURCE_SERIES, SOURCE_HASH):
+        if value or key == _VERSION:
             ct.SetMetaData(key, value)
 
 
@@ -141,11 +150,12 @@ def maker_of(ct: sitk.Image, name: str | None = None, weights_sha256: str | None
         return ct.GetMetaData(key) if ct.HasMetaDataKey(key) else ""
 
     said = Maker(name or "", "", (weights_sha256 or "").lower())
-    found = Maker(entry("MRtoCT.Model"), entry("MRtoCT.ModelVersion"), entry("MRtoCT.WeightsSHA256"))
+    found = Maker(entry("MRtoCT.Model"), entry(_VERSION), entry("MRtoCT.WeightsSHA256"))
     for asked, written in ((said.name, found.name), (said.weights_sha256, found.weights_sha256)):
         if asked and written and asked != written:
             raise InputError(f"The CT's file says {written!r}, not {asked!r}, of its model: leave that option out.")
-    maker = Maker(found.name or said.name, found.version, found.weights_sha256 or said.weights_sha256)
+    weights = found.weights_sha256 or said.weights_sha256
+    maker = Maker(found.name or said.name, found.version, weights, entry(_TERMS), entry(_PRECISION))
     if not maker.name or not maker.weights_sha256:
         raise InputError(
             "The CT's file does not say which model made it: give --model-name and --weights-sha256, "

@@ -27,7 +27,7 @@ from decnn.io.images import read_image, same_grid
 from decnn.io.provenance import SOURCE_SERIES, Maker, Origin, check_origin, hash_of, maker_of, sign
 from dicom_phantom import FRAME, SAGITTAL, SERIES, STUDY, make_ct, write_enhanced_mr, write_mr
 
-MAKER = Maker("decnn-head-t1", "1.0.0", "0123456789abcdef" * 4)
+MAKER = Maker("decnn-head-t1", "1.0.0", "0123456789abcdef" * 4, "Research only.", "bfloat16")
 
 
 def export_series(ct: sitk.Image, output: Path, maker: Maker, source: Source | None = None, **options: Any) -> Any:
@@ -103,7 +103,8 @@ def test_the_command_writes_a_series_of_the_same_patient_study_and_place(engine:
     assert first.SeriesNumber == 307
     assert first.SeriesDescription == f"{LABEL}, decnn-head-t1 0123456789ab"
     assert first.DerivationDescription == f"{LABEL}. Model decnn-head-t1 1.0.0, weights SHA-256 {MAKER.weights_sha256}"
-    assert first.ImageComments == NOTICE and first.SoftwareVersions == __version__
+    assert first.ImageComments == f"{NOTICE} Terms of the model: Research only."
+    assert first.SoftwareVersions == __version__
     assert first["KVP"].is_empty and first["AcquisitionNumber"].is_empty
     assert first.SeriesInstanceUID != SERIES
     uids = {file.SOPInstanceUID for file in files}
