@@ -23,7 +23,7 @@ class Colours(NamedTuple):
 
 
 COLOURS = {
-    "difference": Colours("vtkMRMLColorTableNodeFileDivergingBlueRed.txt", -500, 500),
+    "difference": Colours("vtkMRMLColorTableNodeFileDivergingBlueRed.txt", -200, 200),
     "disagreement": Colours("vtkMRMLColorTableNodeFileInferno.txt", 0, 400),
 }
 

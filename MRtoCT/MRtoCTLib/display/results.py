@@ -44,7 +44,11 @@ def putResults(ctNode: Any, referenceNode: Any, difference: np.ndarray, facts: d
     columns = [
         _column(vtk.vtkStringArray, _("Metric"), [metric.title for metric in metrics]),
         *(
-            _column(vtk.vtkDoubleArray, _("{mask} mask").format(mask=mask), [facts[mask][m.key] for m in metrics])
+            _column(
+                vtk.vtkDoubleArray,
+                _("{mask} mask").format(mask=mask),
+                [None if (value := facts[mask][m.key]) is None else round(value, m.digits) for m in metrics],
+            )
             for mask in masks
         ),
         _column(vtk.vtkStringArray, _("Unit"), [metric.unit for metric in metrics]),
@@ -52,7 +56,8 @@ def putResults(ctNode: Any, referenceNode: Any, difference: np.ndarray, facts: d
     ]
     _fill(table, columns)
     placement = str(facts["reference"]["placement"])
-    table.SetDescription(f"{pair}. {placement}")
+    masksInWords = _("The tight mask ends at the skin; the wide one is 10 mm larger, as SynthRAD's.")
+    table.SetDescription(f"{pair}. {placement} {masksInWords}")
     table.SetAttribute(PLACEMENT_ATTRIBUTE, placement)
 
     histogram = facts["histogram"]
@@ -73,6 +78,7 @@ def putResults(ctNode: Any, referenceNode: Any, difference: np.ndarray, facts: d
     chart.SetYAxisLogScale(True)  # else air and brain hide the bone
     for name, colour in (("synthetic", _SYNTHETIC_COLOUR), ("reference", _REFERENCE_COLOUR)):
         series = resultNode("vtkMRMLPlotSeriesNode", name, titles[name])
+        series.SetName(titles[name])  # the legend shows it; a volume of that name may be in the scene
         series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
         series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
         series.SetAndObserveTableNodeID(counts.GetID())

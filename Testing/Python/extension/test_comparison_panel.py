@@ -99,7 +99,10 @@ def test_a_known_offset_under_different_transforms(panel, head) -> None:
     display = difference.GetDisplayNode()
     assert display.GetColorNode().GetName() == "DivergingBlueRed"
     assert display.GetWindowLevelMin() == -display.GetWindowLevelMax()
-    assert slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(difference).GetVisibility()
+    legend_of = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode
+    assert legend_of(difference) is None, "made before the map is shown, it would not be drawn"
+    overlay.showOverlay(None, difference)
+    assert legend_of(difference).GetVisibility()
     series = results.chart.GetNthPlotSeriesNode(0)
     counted = slicer.util.arrayFromTableColumn(series.GetTableNode(), "synthetic")
     assert counted.sum() == slicer.util.arrayFromTableColumn(series.GetTableNode(), "reference").sum() > 1000
