@@ -12,9 +12,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from decnn.io.guarded import Guard
+
 from attack import corpora, fuzz
 from attack.case import Case, Outcome, run
-from decnn.io.guarded import Guard
 
 
 def main() -> int:
@@ -27,6 +28,9 @@ def main() -> int:
     )
     parser.add_argument("--fuzz", type=float, default=None, help="seconds for the fuzzer, if not those of --budget")
     parser.add_argument("--verbose", action="store_true", help="print each case that ended otherwise than it must")
+    parser.add_argument(
+        "--write", type=Path, metavar="FILE", help="also write the outcomes behind the last heading of it"
+    )
     arguments = parser.parse_args()
     end = time.monotonic() + arguments.budget
     outcomes: list[Outcome] = []
@@ -44,6 +48,8 @@ def main() -> int:
                 last = outcomes[-1]
                 print(f"WRONG {case.corpus}: {case.kind}: {last.code} {last.warnings}, not {case.expected}", flush=True)
         print(_table(outcomes))
+        if arguments.write:
+            _write(arguments.write, outcomes)
         if left_out:
             print(f"\n{left_out} cases were left out for want of time (--budget).")
         seconds = arguments.budget if arguments.fuzz is None else arguments.fuzz
@@ -78,6 +84,22 @@ def _table(outcomes: list[Outcome]) -> str:
         f"{len(outcomes)} cases ({', '.join(f'{name} {n}' for name, n in sorted(totals.items()))}), {wrong} wrong."
     )
     return "\n".join(lines)
+
+
+def _write(path: Path, outcomes: list[Outcome]) -> None:
+    """The outcomes in short, a row for each end that cases of a corpus met."""
+    groups: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        groups[outcome.case.corpus, outcome.code].append(outcome)
+    lines = ["| corpus | outcome | cases | such as |", "|---|---|---|---|"]
+    for (corpus, code), members in sorted(groups.items()):
+        kinds = list(dict.fromkeys(outcome.case.kind for outcome in members))
+        lines.append(f"| {corpus} | {code} | {len(members)} | {'; '.join(kinds[:: max(1, len(kinds) // 4)][:5])} |")
+    wrong = sum(not outcome.right for outcome in outcomes)
+    before, heading, after = path.read_text(encoding="utf-8").rpartition("\n## ")
+    title = heading + after.partition("\n")[0]
+    tail = "\n".join(lines)
+    path.write_text(f"{before}{title}\n\n{len(outcomes)} cases, {wrong} wrong.\n\n{tail}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from decnn.io.guarded import Guard
+
 from decnn.errors import InputError, SetupError, explain
 from decnn.io.dicom_read import Choice
-from decnn.io.guarded import Guard
 
 TAKEN, REFUSED = "taken", "refused"
 # Refused, but not by a judgement: the reader did not survive, or nobody had thought of it.

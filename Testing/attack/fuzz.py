@@ -6,9 +6,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from decnn.io.guarded import Guard
+
 from attack.images import FORMATS, data_file, written
 from decnn.errors import DecnnError
-from decnn.io.guarded import Guard
 
 
 def fuzz(guard: Guard, folder: Path, seconds: float, seed: int = 0) -> Counter[str]:
