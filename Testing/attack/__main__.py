@@ -12,10 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from decnn.io.guarded import Guard
-
 from attack import corpora, fuzz
 from attack.case import Case, Outcome, run
+from decnn.cli.guarded import Guard
 
 
 def main() -> int:

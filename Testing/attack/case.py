@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from decnn.io.guarded import Guard
-
+from decnn.cli.guarded import Guard
 from decnn.errors import InputError, SetupError, explain
 from decnn.io.dicom_read import Choice
 

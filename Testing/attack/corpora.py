@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from decnn.io.guarded import Guard
-
 from attack import contents, dicom_folders, enhanced, exports, images, models, places
 from attack.case import Case, readings
+from decnn.cli.guarded import Guard
 
 ALL: dict[str, Callable[[Guard | None], Iterator[Case]]] = {
     "DICOM folders": lambda guard: readings("DICOM folders", dicom_folders.rows(), None),

@@ -6,9 +6,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from decnn.io.guarded import Guard
-
 from attack.images import FORMATS, data_file, written
+from decnn.cli.guarded import Guard
 from decnn.errors import DecnnError
 
 

@@ -4,10 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from decnn.io.guarded import Guard
 
 from attack import corpora, fuzz
 from attack.case import run
+from decnn.cli.guarded import Guard
 
 LEAST = {
     "images": 250, "DICOM folders": 90, "multi-frame DICOM": 60, "contents": 40, "models": 170, "exports": 120,
