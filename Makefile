@@ -1,5 +1,6 @@
 # make demo   a synthetic CT of a real head, and a picture of it, in demo/     (MR=path/to/t1.nii.gz for your own)
 # make test   everything that continuous integration checks
+# make attack   every hostile input of Testing/attack, and as long again random damage: a table of what became of them
 # make lint   style and types only;  make bench  time and memory on this machine
 # make train  a small model, scored;  make train-full  the bundled model anew (hours; DEVICE=cuda WORKERS=4 on a GPU)
 # make screenshots   the pictures of the panel in README
@@ -12,6 +13,8 @@ READY := $(VENV)/.ready
 # The folder of the T1 heads and CT heads that training reads (training/README.md tells where they come from).
 DATA ?= ../shared/data
 RUNS ?= runs
+# Seconds for all corpora of make attack, and as many for its fuzzer.
+BUDGET ?= 900
 # Real slices: MR and CT of one person.
 SLICES ?= $(DATA)/real_slices
 # Where train-full trains, and how many processes make its batches ahead.
@@ -33,6 +36,9 @@ demo: $(READY)
 
 test: lint
 	$(PY) -m pytest
+
+attack: $(READY)
+	$(PY) -W ignore -m attack --budget $(BUDGET)
 
 lint: $(READY)
 	$(PY) -m ruff check .

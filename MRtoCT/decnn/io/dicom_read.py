@@ -152,6 +152,8 @@ def _headers(names: Iterable[str]) -> "list[tuple[str, Dataset]]":
         endings.add(Path(name).suffix.lower() if not Path(name).suffix[1:].isdigit() else "")
         if "Rows" in header and "Columns" in header:
             found.append((name, header))
+        elif "Image Storage" in pydicom.uid.UID(str(value_of(header, "SOPClassUID") or "")).name:
+            others.append(name)  # an image whose header ends before its size
     for name in others:
         ending = Path(name).suffix.lower() if not Path(name).suffix[1:].isdigit() else ""
         if ending in endings or ending in (".dcm", ".ima", ".dicom"):

@@ -39,6 +39,10 @@ def usable_tags(copied: dict[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
             kept[keyword] = value
         else:
             dropped.append(keyword)
+    methods = ("DeidentificationMethod", "DeidentificationMethodCodeSequence")
+    if kept.get("PatientIdentityRemoved") == "YES" and not any(kept.get(keyword) for keyword in methods):
+        dropped.append("PatientIdentityRemoved")  # DICOM allows it only with the method
+        del kept["PatientIdentityRemoved"]
     if not dropped:
         return kept, []
     return kept, [

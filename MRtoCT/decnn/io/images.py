@@ -116,6 +116,7 @@ def check_output(output: str | Path, source: str | Path) -> Path:
         InputError: it is a folder, has no folder, is the input itself, is not writable, or has an unknown format.
     """
     path = Path(output).absolute()
+    _check_name(path)
     if path.is_dir():
         raise InputError(f"The output {output} is a folder: give the name of a file in it, such as ct.nrrd.")
     if not path.parent.is_dir():
@@ -163,8 +164,8 @@ def write_images(
     try:
         for image, path in images:
             handle, name = tempfile.mkstemp(prefix=".decnn-", suffix=_format_of(path), dir=path.parent)
-            os.close(handle)
             temporaries.append(Path(name))
+            os.close(handle)
             _write_and_verify(image, name, path)
         before_publishing()
         for temporary, (_, path) in zip(temporaries, images, strict=True):
