@@ -50,7 +50,9 @@ def parser_of_verbs() -> argparse.ArgumentParser:
     verb.add_argument(
         "--pairs", required=True, metavar="KIND:FOLDER", help="synthrad:FOLDER, folder:FOLDER or bids:FOLDER"
     )
-    verb.add_argument("--variants", type=int, default=2, help="times that each is moved, deformed and acquired anew")
+    verb.add_argument(
+        "--variants", type=int, default=2, help="times that each is moved, deformed and acquired once more"
+    )
     verb.add_argument("--seed", type=int, default=1)
     verb = verbs.add_parser("find-misfits", help="list the real slices whose MR and CT do not lie on each other")
     verb.add_argument(

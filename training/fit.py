@@ -264,7 +264,7 @@ def _save(
 
 
 def _show_progress(step: int, steps: int, seconds_per_step: float) -> None:
-    """A line that renews itself, for whoever watches; a file gets the rows of the log only."""
+    """A line that renews itself, for a person who watches; a file gets the rows of the log only."""
     if sys.stderr.isatty():
         minutes = (steps - step) * seconds_per_step / 60.0
         print(f"\rstep {step} of {steps}, about {minutes:.0f} min left ", end="", file=sys.stderr, flush=True)

@@ -66,7 +66,7 @@ def _installExtension() -> bool:
     if not slicer.util.confirmOkCancelDisplay(
         _(
             "The synthesis needs PyTorch, which the extension 'PyTorch' installs, and that extension is not there. "
-            "Shall it be downloaded and installed now? Slicer must then be started anew."
+            "Shall it be downloaded and installed now? Slicer must then be restarted."
         )
     ):
         return False

@@ -51,7 +51,7 @@ def _fail(error: BaseException, reporter: Reporter, stop: Stop) -> int:
     """Reports an error and returns its exit code."""
     stop.hold()
     if stop.requested or isinstance(error, KeyboardInterrupt | BrokenPipeError):
-        # A broken pipe: whoever was listening has gone, nobody wants the result.
+        # A broken pipe: nobody listens any more, or wants the result.
         error = Cancelled("The work was cancelled: no output was written.")
     failure = explain(error)
     try:

@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from decnn.checks.head import judge
+from decnn.checks.head import findings_of
 from decnn.checks.measures import HeadMeasures, measure_head
 from decnn.intensity import head_mask
 from training.heads.catalog import NAMES, read_heads
 from training.heads.head import Head, Tissue, read_canonical
 from training.simulation.acquisition import acquire, random_echo
 from training.simulation.contrast import random_contrast, tissue_signal
-from training.simulation.simulate import posed, simulate
+from training.simulation.simulate import place_head, simulate
 
 _MEASURED = ("colin27/t1", "ernie/t1", "unlabelled/otsu_t1", "unlabelled/mni152_t1")
 # Ranges of these signals in each contrast, white matter 1. T1 with fat suppression as in simulation.contrast; T2, FLAIR
@@ -96,7 +96,7 @@ def table(result: dict) -> str:
 
 
 def _codes(measures: HeadMeasures) -> list[str]:
-    return [finding.code for finding in judge(measures)]
+    return [finding.code for finding in findings_of(measures)]
 
 
 def _cases(data: Path, seeds: int) -> Iterator[Case]:
@@ -161,7 +161,7 @@ def _spoiled(image: sitk.Image, rng: np.random.Generator) -> Iterator[tuple[str,
 
 def _simulated(head: Head, kind: str, rng: np.random.Generator) -> np.ndarray:
     """Another contrast than T1, warped and acquired as the T1s of ``training.simulation.simulate`` are."""
-    tissue, hu = posed(head, rng, vary_anatomy=False)
+    tissue, hu = place_head(head, rng, vary_anatomy=False)
     signals = {name: rng.uniform(*limits) for name, limits in zip(_SIGNALS, _CONTRASTS[kind], strict=True)}
     contrast = replace(
         random_contrast(rng), **signals, skin=0.7 * max(signals["fat"], 0.7), vessel=rng.uniform(0.1, 0.6)

@@ -18,7 +18,7 @@ from training.settings import HEAD_FOLDS
 from training.simulation.acquisition import echo, rician_noise, thick_slices
 from training.simulation.contrast import TYPICAL_CONTRAST, tissue_signal
 from training.simulation.fields import gaussian
-from training.simulation.simulate import as_pair, posed
+from training.simulation.simulate import as_pair, place_head
 
 LATTICE_MM = 14
 _SCORES = ("mae_hu", "mae_bone_hu", "bone_dice")
@@ -44,7 +44,7 @@ def measure_sensitivity(runs: Path, data: Path, names: Sequence[str] = ct_heads.
     for head in read_heads(data, names):
         network, spec = models[head.name].network.eval(), models[head.name].spec
         form = spec["input"]["neighbours"], spec["input"]["depth_channel"], spec["output"]["scale_hu"]
-        tissue, hu = posed(head, np.random.default_rng(0), vary_anatomy=False)
+        tissue, hu = place_head(head, np.random.default_rng(0), vary_anatomy=False)
         water, fat = tissue_signal(tissue, hu, TYPICAL_CONTRAST, np.random.default_rng(0))
         for acquisition, variants in ACQUISITIONS.items():
             for axis, shift_mm, phase, spacing_mm in variants:

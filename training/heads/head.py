@@ -31,9 +31,9 @@ class Head:
     """A head without an MR contrast yet, all arrays canonical [z, y, x] (LPS, 1 mm).
 
     ``brain_distance``: float32, mm outside of the cranial cavity.
-    ``hu`` is a measured CT (int16) or None, then it is drawn from ``tissue`` anew for each simulated pair, with
+    ``hu`` is a measured CT (int16) or None, then it is drawn from ``tissue`` for each simulated pair, with
     ``bone_depth`` and ``skin_depth`` (float32, mm below the surface of the bone, of the skin), and ``fat`` (float32,
-    share of fat in the soft tissue), where the segmentation knows it; else fat, too, is drawn anew.
+    share of fat in the soft tissue), where the segmentation knows it; else fat is drawn, too.
     ``mr`` is a measured T1 of the same head, where there is one. ``has_vault``: whether the vertex is in view.
     """
 

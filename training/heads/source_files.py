@@ -108,5 +108,5 @@ def _is_right(file: SourceFile, size: int, time: int) -> bool:
     content = file.path.read_bytes()
     if hashlib.sha256(content).hexdigest() == file.sha256:
         return True
-    # Packed anew by another zlib, the content is the same.
+    # Packed by another zlib, the content is the same.
     return file.unpacked_sha256 is not None and unpacked_digest(content) == file.unpacked_sha256

@@ -41,12 +41,12 @@ def simulate(head: Head, rng: np.random.Generator, measured_mr: bool = False, va
         hu = draw_hu(head, rng) if head.hu is None else head.hu.astype(np.float32)
         white = np.float32(np.percentile(head.mr[head.tissue == Tissue.WHITE], 50))
         return vary_measured(head.mr / white, hu, head.tissue != Tissue.AIR, rng, vary_anatomy)
-    tissue, hu = posed(head, rng, vary_anatomy)
+    tissue, hu = place_head(head, rng, vary_anatomy)
     water, fat = tissue_signal(tissue, hu, random_contrast(rng), rng)
     return as_pair(acquire(random_echo(water, fat, rng), rng), hu)
 
 
-def posed(head: Head, rng: np.random.Generator, vary_anatomy: bool) -> tuple[np.ndarray, np.ndarray]:
+def place_head(head: Head, rng: np.random.Generator, vary_anatomy: bool) -> tuple[np.ndarray, np.ndarray]:
     """Tissue and HU (float32) of ``head`` in a new position and field of view."""
     stretched = None
     if head.hu is not None:

@@ -69,7 +69,7 @@ class Profile(VTKObservationMixin):
         self.update()
 
     def update(self) -> None:
-        """Sample the line anew; without a line of two points there is no chart."""
+        """Sample the line again; without a line of two points there is no chart."""
         self._timer.stop()
         ends = self._ends()
         volumes = {role: node for role, node in self._volumes.items() if node.GetImageData() is not None}

@@ -23,12 +23,12 @@ def read_mr(path: str | Path, choice: Choice | None = None) -> tuple[Reading | N
     """
     findings: list[Finding] = []
 
-    def judge(header: Header) -> None:
+    def inspect(header: Header) -> None:
         findings.extend(check_header(header))
         raise_errors(findings)
 
     try:
-        reading = read(path, judge, replace(choice or ANY, modality="MR"))
+        reading = read(path, inspect, replace(choice or ANY, modality="MR"))
     except InputError:
         if blocks(findings):
             return None, findings

@@ -68,10 +68,10 @@ def find_head(image: sitk.Image, canonical: sitk.Image) -> tuple[sitk.Image, lis
     """
     mask = head_mask(canonical)
     errors = check_head(sitk.GetArrayViewFromImage(canonical), sitk.GetArrayViewFromImage(mask))
-    return mask, errors or judge(measure_head(image, canonical, mask))
+    return mask, errors or findings_of(measure_head(image, canonical, mask))
 
 
-def judge(measures: HeadMeasures) -> list[Finding]:
+def findings_of(measures: HeadMeasures) -> list[Finding]:
     """What the measures of a head mean."""
     if blocking := _no_head(measures):
         return [blocking]

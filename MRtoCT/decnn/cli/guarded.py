@@ -123,11 +123,11 @@ def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
-        answers.write(json.dumps(_judged(json.loads(line))) + "\n")
+        answers.write(json.dumps(_answer(json.loads(line))) + "\n")
         answers.flush()
 
 
-def _judged(question: dict[str, str]) -> dict[str, object]:
+def _answer(question: dict[str, str]) -> dict[str, object]:
     from decnn.checks.gate import accepted_mr
     from decnn.io.dicom_read import Choice
 

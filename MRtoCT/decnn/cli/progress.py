@@ -22,10 +22,10 @@ def silence(stream: TextIO) -> None:
 
 
 class Reporter(Protocol):
-    """Where the engine's news go. ``fraction`` is 0..1 and never decreases, whatever the caller says."""
+    """What the engine tells, and whom. ``fraction`` is 0..1 and never decreases, whatever the caller says."""
 
     def enter(self, source: str, number: int, count: int) -> None:
-        """From here on the news are of one of ``count`` inputs; ``number`` have been before it."""
+        """From here on it is about one of ``count`` inputs; ``number`` came before it."""
 
     def progress(self, fraction: float, stage: str) -> None: ...
 

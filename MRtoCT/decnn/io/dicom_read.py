@@ -76,17 +76,17 @@ def is_dicom(path: Path) -> bool:
     return head[128:] == b"DICM" or path.suffix.lower() in (".dcm", ".ima", ".dicom")
 
 
-def read_folder(path: Path, judge: Callable[[Header], None], choice: Choice = ANY) -> Series:
+def read_folder(path: Path, inspect: Callable[[Header], None], choice: Choice = ANY) -> Series:
     """The one series, or the chosen one, of the files in a folder (not of its subfolders).
 
     Raises:
         InputError: see ``read_files``; also no DICOM image, or several series and none chosen.
     """
     names = sorted(str(entry) for entry in path.iterdir() if entry.is_file() and _may_be_image(entry))
-    return _read(names, f"the folder {path}", judge, choice)
+    return _read(names, f"the folder {path}", inspect, choice)
 
 
-def read_files(names: Sequence[str], judge: Callable[[Header], None], choice: Choice = ANY) -> Series:
+def read_files(names: Sequence[str], inspect: Callable[[Header], None], choice: Choice = ANY) -> Series:
     """The series that these files are, in any order.
 
     Raises:
@@ -94,10 +94,10 @@ def read_files(names: Sequence[str], judge: Callable[[Header], None], choice: Ch
             grid; sizes, spacings or directions that differ; a modality other than the chosen one.
         SetupError: pydicom is missing.
     """
-    return _read(list(names), f"the list of files in {os.path.dirname(names[0])}", judge, choice)
+    return _read(list(names), f"the list of files in {os.path.dirname(names[0])}", inspect, choice)
 
 
-def _read(names: list[str], where: str, judge: Callable[[Header], None], choice: Choice) -> Series:
+def _read(names: list[str], where: str, inspect: Callable[[Header], None], choice: Choice) -> Series:
     headers = _chosen_series(_headers(names), where, choice)
     if choice.modality and (modality := str(value_of(headers[0][1], "Modality") or "")) not in ("", choice.modality):
         raise InputError(
@@ -110,7 +110,7 @@ def _read(names: list[str], where: str, judge: Callable[[Header], None], choice:
     grid = fit_grid(frames)
     first = grid.frames[0]
     whole = all(frame.slope == 1.0 and frame.intercept == 0.0 for frame in frames)
-    judge(Header((first.columns, first.rows, len(frames)), grid.spacing, grid.origin, grid.direction, 1, "integer"))
+    inspect(Header((first.columns, first.rows, len(frames)), grid.spacing, grid.origin, grid.direction, 1, "integer"))
     image, padding = _image(grid, whole)
     voxels = hash_of(image)
     if padding is not None:

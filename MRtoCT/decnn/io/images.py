@@ -44,26 +44,26 @@ def read_image(path: str | Path) -> sitk.Image:
     return read(path).image
 
 
-def read(path: str | Path, judge: Callable[[Header], None] = lambda header: None, choice: Choice = ANY) -> Reading:
+def read(path: str | Path, inspect: Callable[[Header], None] = lambda header: None, choice: Choice = ANY) -> Reading:
     """Reads an image whose header is judged first, and whose bytes are those that the header claims.
 
     Args:
         path: NRRD, NIfTI or MetaImage, a DICOM file, or a folder with one DICOM series.
-        judge: is given the header before any voxel is loaded, and may raise InputError.
+        inspect: is given the header before any voxel is loaded, and may raise InputError.
         choice: which of several DICOM series and echoes.
 
     Raises:
-        InputError: no such path, another format, damaged, too large, not what ``judge`` allows; DICOM: see
+        InputError: no such path, another format, damaged, too large, not what ``inspect`` allows; DICOM: see
             ``decnn.io.dicom_read``.
     """
     path = Path(path)
     _check_name(path)
     if path.is_dir():
-        return _from_series(read_folder(path, judge, choice))
+        return _from_series(read_folder(path, inspect, choice))
     if not path.is_file():
         raise InputError(f"There is no file {path}: check the path of the input.", code="bad-path")
     if is_dicom(path):
-        return _from_series(read_files([str(path)], judge, choice))
+        return _from_series(read_files([str(path)], inspect, choice))
     layout = read_layout(path)
     if layout is None:
         raise _no_image(path)
@@ -77,7 +77,7 @@ def read(path: str | Path, judge: Callable[[Header], None] = lambda header: None
                     "resample it.",
                     code="too-large",
                 )
-            judge(header)
+            inspect(header)
             check_bytes(path, layout)
             image = _without_empty_dimensions(sitk.ReadImage(name))
             return Reading(image, findings, layout.oriented, origin_of(image))

@@ -10,7 +10,7 @@ from conftest import engine_environment
 from test_command_line import Engine, events
 
 from decnn.checks import measures
-from decnn.checks.head import examine, find_head, judge
+from decnn.checks.head import examine, find_head, findings_of
 from decnn.checks.measures import HeadMeasures, measure_head
 from decnn.errors import Finding
 from decnn.grid import to_canonical
@@ -64,11 +64,11 @@ def head() -> Phantom:
 
 
 def test_a_good_head_passes() -> None:
-    assert judge(GOOD) == []
+    assert findings_of(GOOD) == []
     unknown = replace(
         GOOD, ring=None, scalp=None, depth_contrast=None, bright_tail=None, bias=None, void_mm=None, face_mm=None
     )
-    assert judge(unknown) == []
+    assert findings_of(unknown) == []
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_a_good_head_passes() -> None:
     ],
 )
 def test_each_fault_is_a_warning_of_its_own(code: str, changes: dict) -> None:
-    (finding,) = judge(replace(GOOD, **changes))
+    (finding,) = findings_of(replace(GOOD, **changes))
     assert (finding.severity, finding.code) == ("warning", code)
     assert ": " in finding.message or "," in finding.message
 
 
 def test_a_neck_that_leaves_the_image_elsewhere_is_told() -> None:
     areas = {**dict.fromkeys(GOOD.cut_cm2, 0.0), "bottom": 3.0, "back": 200.0}
-    assert codes(judge(replace(GOOD, cut_cm2=areas))) == ["cut", "head-orientation"]
+    assert codes(findings_of(replace(GOOD, cut_cm2=areas))) == ["cut", "head-orientation"]
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_a_neck_that_leaves_the_image_elsewhere_is_told() -> None:
     ],
 )
 def test_what_is_no_head_in_an_mr_blocks(code: str, changes: dict) -> None:
-    (finding,) = judge(replace(GOOD, **changes))
+    (finding,) = findings_of(replace(GOOD, **changes))
     assert (finding.severity, finding.code) == ("error", code)
 
 
 def test_a_face_that_the_image_does_not_show_is_cut_and_not_removed() -> None:
-    assert codes(judge(replace(GOOD, face_mm=-20.0, cut_cm2={**GOOD.cut_cm2, "front": 60.0}))) == ["cut"]
+    assert codes(findings_of(replace(GOOD, face_mm=-20.0, cut_cm2={**GOOD.cut_cm2, "front": 60.0}))) == ["cut"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from training.simulation.acquisition import coil_sensitivity, echo, random_echo,
 from training.simulation.anatomy import draw_hu, vary_skull
 from training.simulation.contrast import TYPICAL_CONTRAST, tissue_signal
 from training.simulation.fields import sample_labels
-from training.simulation.simulate import posed, simulate
+from training.simulation.simulate import place_head, simulate
 from training.simulation.warp import random_warp
 
 
@@ -83,7 +83,7 @@ def test_other_contrasts_are_simulated_as_t1_is(labelled):
     brightness = {}
     for kind in ("T1 fat-suppressed", "T2"):
         mr = findings._simulated(labelled, kind, np.random.default_rng(1))
-        tissue, hu = posed(labelled, np.random.default_rng(1), vary_anatomy=False)
+        tissue, hu = place_head(labelled, np.random.default_rng(1), vary_anatomy=False)
         kinds = {"csf": tissue == Tissue.CSF, "white": tissue == Tissue.WHITE, "cortical": hu > 1100}
         brightness[kind] = {name: float(np.median(mr[where])) for name, where in kinds.items()}
     t1, t2 = brightness["T1 fat-suppressed"], brightness["T2"]
