@@ -65,6 +65,14 @@ def select_device(name: str) -> "torch.device":
             f"The device {name} is not there (this machine has {', '.join(there)}): choose another, or 'auto'.",
             code="device",
         )
+    try:
+        torch.zeros(1, device=wanted).add(1).cpu()
+    except RuntimeError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise SetupError(
+            f"The device {name} is listed but does not work ({reason}): update its driver or PyTorch, or choose 'cpu'.",
+            code="device",
+        ) from error
     return torch.device(wanted)
 
 

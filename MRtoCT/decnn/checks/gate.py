@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import SimpleITK as sitk
+
 from decnn.checks.head import check_anatomy
 from decnn.checks.image import check_header, check_voxels
 from decnn.errors import Finding, InputError, blocks, raise_errors
@@ -54,3 +56,17 @@ def accepted_mr(path: str | Path, choice: Choice = ANY) -> Reading:
     raise_errors(findings)
     assert reading is not None  # it is where nothing blocks
     return reading
+
+
+def read_mask(path: str | Path) -> sitk.Image:
+    """A mask for a comparison; InputError if it is not one volume with one real number a voxel."""
+
+    def judge(header: Header) -> None:
+        if header.dimension != 3 or header.channels != 1 or "complex" in header.pixel_type:
+            raise InputError(
+                f"The mask {path} is not one volume with one number a voxel: give a mask that is above 0 inside the "
+                "body.",
+                code="not-scalar",
+            )
+
+    return read(path, judge).image

@@ -178,6 +178,12 @@ def _no_head(measures: HeadMeasures) -> Finding | None:
                 "The brain has hardly any contrast and the skull is bright, so this is a CT, stored in other units: "
                 "give the T1-weighted MR.",
             )
+    if measures.lies and measures.lies_by > CLEARLY_TURNED and measures.likeness >= LEAST_LIKENESS:
+        return error(
+            "head-orientation",
+            f"The head lies {measures.lies}, other than the file says: correct the orientation in the file (module "
+            "Transforms), or export the MR again. Left and right may be wrong as well; no check can tell that.",
+        )
     if measures.ring is not None and measures.ring < LEAST_RING:
         if measures.litres < BRAIN_LITRES:
             return error(
@@ -220,12 +226,6 @@ def _no_head(measures: HeadMeasures) -> Finding | None:
             "head-orientation",
             "The head is not alike on the left and right of the image, but along another axis, so it lies sideways: "
             "correct the orientation in the file (module Transforms), or export the MR again.",
-        )
-    if measures.lies and measures.lies_by > CLEARLY_TURNED:
-        return error(
-            "head-orientation",
-            f"The head lies {measures.lies}, other than the file says: correct the orientation in the file (module "
-            "Transforms), or export the MR again. Left and right may be wrong as well; no check can tell that.",
         )
     return None
 

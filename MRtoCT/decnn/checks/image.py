@@ -19,6 +19,8 @@ EXTENT_LIMITS_MM = (64.0, 600.0)
 THICK_SLICE_MM = 3.0
 SMALL_EXTENT_MM = 120.0
 MOST_VOXELS = 400_000_000
+# Above it float32 is near its end.
+LARGEST_VALUE = 1e30
 # Share of an object's voxels that are equal to all their neighbours: 0.17 at most in six T1s, two of them with 32 grey
 # levels; 0.44 and more in five label maps.
 MOST_FLAT = 0.3
@@ -154,6 +156,14 @@ def check_voxels(image: sitk.Image) -> list[Finding]:
             error(
                 "not-finite",
                 "The image holds NaN or infinite values, which cannot be interpolated: replace them (usually by 0).",
+            )
+        ]
+    if max(abs(float(array.min())), abs(float(array.max()))) > LARGEST_VALUE:
+        return [
+            error(
+                "not-finite",
+                f"The image holds values beyond {LARGEST_VALUE:g}, which no scanner measures: replace them (usually by "
+                "0).",
             )
         ]
     if array.min() == array.max():

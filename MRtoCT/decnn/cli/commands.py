@@ -98,7 +98,7 @@ def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
     stop.listen()
     tell = silent if arguments.json else reporter.progress
     tell(0.0, "Starting")
-    from decnn.checks.gate import accepted_mr
+    from decnn.checks.gate import accepted_mr, read_mask
     from decnn.evaluation.compare import compare
     from decnn.evaluation.metrics import cell
     from decnn.io.images import check_output, read_image, write_image
@@ -110,7 +110,7 @@ def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
             output = check_output(arguments.difference, source)
     tell(0.02, "Reading the CTs")
     ct, reference, *_ = (read_image(path) for path in inputs[:2])
-    mask = read_image(arguments.mask) if arguments.mask else None
+    mask = read_mask(arguments.mask) if arguments.mask else None
     mr = accepted_mr(arguments.register).image if arguments.register else None
     comparison = compare(ct, reference, mask, arguments.resample, mr, lambda done, stage: tell(0.1 + 0.8 * done, stage))
     if output is not None:

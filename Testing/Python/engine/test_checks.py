@@ -49,6 +49,7 @@ BLOCKED: dict[str, tuple[str, Callable[[], sitk.Image]]] = {
     "a finger": ("extent", lambda: with_spacing(0.5, 0.5, 0.5)),
     "a whole body": ("extent", lambda: with_spacing(9.9, 9.9, 9.9)),
     "NaN": ("not-finite", lambda: spoiled_head(float("nan"))),
+    "beyond float32": ("not-finite", lambda: sitk.Cast(spoiled_head(1), sitk.sitkFloat64) * 1e200),
     "infinite": ("not-finite", lambda: spoiled_head(float("inf"))),
     "zeros": ("constant", lambda: volume(np.zeros((64, 64, 64), np.int16))),
     "ones": ("constant", lambda: volume(np.ones((64, 64, 64), np.float32))),

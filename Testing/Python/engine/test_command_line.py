@@ -333,3 +333,19 @@ def test_a_confidence_map_under_another_name_of_the_ct_is_refused(
         done = engine("synthesize", mr_file, tmp_path / "ct.nrrd", "--confidence", f"{tmp_path}/{name}")
         assert done.returncode == 2, name
     assert not (tmp_path / "ct.nrrd").exists()
+
+
+def test_a_mask_or_a_registration_image_that_is_no_volume_is_refused(engine: Engine, tmp_path: Path) -> None:
+    ct, labels = (lambda made: (ct_of(made), made))(phantom_head((32, 36, 32), (6, 6, 6))[1])
+    sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
+    odd = {
+        "colour": sitk.Compose([labels] * 3),
+        "2D": labels[:, :, 16],
+        "4D": sitk.JoinSeries([labels, labels]),
+        "complex": sitk.RealAndImaginaryToComplex(*[sitk.Cast(labels, sitk.sitkFloat32)] * 2),
+    }
+    for name, image in odd.items():
+        sitk.WriteImage(image, str(tmp_path / f"{name}.nrrd"))
+        for option in ("--mask", "--register"):
+            done = engine("evaluate", tmp_path / "ct.nrrd", tmp_path / "ct.nrrd", option, tmp_path / f"{name}.nrrd")
+            assert done.returncode == 2 and "Error [not-" in done.stderr, (name, option, done.stderr)

@@ -1,0 +1,45 @@
+"""What the gate says of measured T1 heads as they are, and turned: python Testing/tools/false_alarms.py DATA
+
+A head that is in the template of decnn.checks.orientation is judged by a template without it.
+"""
+
+import sys
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import SimpleITK as sitk
+
+import sagittal_template
+from decnn.checks import orientation
+from decnn.checks.head import examine
+
+HEADS = (*sagittal_template.HEADS, "ernie/t1", "unlabelled/brainix_t1")
+TURNS = {"back to front": (1, -1, -1), "upside down": (-1, 1, -1), "both": (-1, -1, 1)}
+"""The steps along z, y and x; two axes at a time are turned, so that no head is mirrored."""
+
+
+def main() -> int:
+    data = Path(sys.argv[1])
+    pictures = {name: sagittal_template.picture_of(data / f"{name}.nii.gz") for name in sagittal_template.HEADS}
+    alarms = 0
+    for name in HEADS:
+        others = sagittal_template.mean_of([picture for other, picture in pictures.items() if other != name])
+        head = sitk.DICOMOrient(sitk.ReadImage(str(data / f"{name}.nii.gz")), "LPS")
+        with mock.patch.object(orientation, "template", lambda others=others: others):
+            codes = [f"{finding.severity} {finding.code}" for finding in examine(head)]
+            print(f"{name}: {', '.join(codes) or 'nothing'}", flush=True)
+            alarms += sum(code.startswith("error") for code in codes)
+            for turn, steps in TURNS.items():
+                array = sitk.GetArrayFromImage(head)[tuple(slice(None, None, step) for step in steps)]
+                turned = sitk.GetImageFromArray(np.ascontiguousarray(array))
+                turned.CopyInformation(head)
+                codes = [f"{finding.severity} {finding.code}" for finding in examine(turned)]
+                print(f"  {turn}: {', '.join(codes)}", flush=True)
+                alarms += not any("head-orientation" in code for code in codes)
+    print(f"{alarms} heads were judged wrongly")
+    return 1 if alarms else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
