@@ -125,6 +125,7 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.verb == "evaluate-slices":
         patients = choose_patients(arguments.slices, arguments.fold, arguments.patients)
         result = evaluate_slices(load_model(arguments.model), arguments.slices, patients)
+        del result["halves"]  # their means are in by_half
         files = [path for patient in patients for path in (arguments.slices / patient).glob("*.nii.gz")]
         _show(result, slices_table(result), arguments.json, files)
     elif arguments.verb == "sensitivity":

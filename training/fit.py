@@ -19,6 +19,7 @@ from decnn.model import Model
 from decnn.network import SliceNetwork, build_network
 from training import patches
 from training.bank import Entry, open_pairs
+from training.distributed import Group
 from training.heads.catalog import NAMES
 from training.settings import Settings, settings_from
 from training.simulation.simulate import Pair
@@ -43,8 +44,9 @@ def entries(settings: Settings) -> list[Entry]:
 class _Batches(Dataset):
     """The batch of each step, which depends on bank, settings and step alone: workers may make them ahead."""
 
-    def __init__(self, bank: Path, settings: Settings) -> None:
-        self.bank, self.settings = bank, settings
+    def __init__(self, bank: Path, settings: Settings, share: range) -> None:
+        """share: which patches of every batch are to be made."""
+        self.bank, self.settings, self.share = bank, settings, share
 
     @cached_property
     def groups(self) -> list[list[Pair]]:
@@ -55,14 +57,16 @@ class _Batches(Dataset):
     def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         s = self.settings
         form = patches.PatchForm(s.patch, s.neighbours, s.depth_channel, s.views, s.repeated, s.strength)
-        rng = np.random.default_rng([s.seed, 1, step])
-        return patches.batch(self.groups, [share for _, share, _ in s.heads], form, s.batch, rng)
+        rngs = [np.random.default_rng([s.seed, 1, step, number]) for number in self.share]
+        return patches.batch(self.groups, [share for _, share, _ in s.heads], form, rngs)
 
 
 def fit(
     bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Model | None = None, workers: int = 0
 ) -> None:
     """Trains until ``settings.steps``; leaves checkpoint.pt and log.jsonl in the folder ``run``, and resumes from them.
+
+    Started by torchrun, the processes share every batch (``training.distributed``); the first of them writes.
 
     Args:
         bank: folder made by ``training.bank.make_bank``.
@@ -80,6 +84,23 @@ def fit(
     for entry in entries(settings):
         open_pairs(bank, entry, settings.pairs, settings.fold)  # what is missing is said before anything is written
     left_out = _left_out(bank, settings) if settings.validate_every else []
+    group = Group.join(device, settings.batch)
+    try:
+        _train(bank, run, settings, group.device(device), init, workers, left_out, group)
+    finally:
+        group.leave()
+
+
+def _train(
+    bank: Path,
+    run: Path,
+    settings: Settings,
+    device: str,
+    init: Model | None,
+    workers: int,
+    left_out: list[Pair],
+    group: Group,
+) -> None:
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     network = build_network(settings.network, settings.architecture())
@@ -97,9 +118,10 @@ def fit(
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     step = _resume(run, settings, network, average, optimizer)
     mixed = settings.bfloat16 and has_bfloat16(device)
-    batches = iter(
-        DataLoader(_Batches(bank, settings), batch_size=None, sampler=range(step, settings.steps), num_workers=workers)
-    )
+    dataset = _Batches(bank, settings, group.share(settings.batch))
+    steps = range(step, settings.steps)
+    batches = iter(DataLoader(dataset, batch_size=None, sampler=steps, num_workers=workers))
+    learner = group.prepare(network, device)
     losses: list[torch.Tensor] = []
     waited, started = 0.0, time.perf_counter()
     while step < settings.steps:
@@ -108,14 +130,17 @@ def fit(
         waited += time.perf_counter() - before
         optimizer.param_groups[0]["lr"] = _learning_rate(step, settings)
         with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=mixed):
-            final, tentative_cts = network(mr.contiguous(memory_format=torch.channels_last))
-        loss = _loss(final, tentative_cts, hu, weight, settings)
+            final, tentative_cts = learner(mr.contiguous(memory_format=torch.channels_last))
+        weight = _with_bone(weight, hu, settings)
+        loss = _loss(final, tentative_cts, hu, weight / group.total(weight.sum()), settings)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss * group.size).backward()  # torch takes the mean over the processes, and the loss is a sum
         optimizer.step()
         average.update_parameters(network)
-        losses.append(loss.detach())
+        losses.append(group.total(loss))
         step += 1
+        if not group.leads:
+            continue
         _show_progress(step, settings.steps, (time.perf_counter() - started) / len(losses))
         if step % LOG_EVERY == 0 or step == settings.steps:
             seconds = time.perf_counter() - started
@@ -128,7 +153,7 @@ def fit(
             _append(run, {"step": step, "validation": found})
             if _is_best(run, step):
                 _save(run / BEST, settings, step, network, average, optimizer)
-            if settings.patience and _since_best(run) >= settings.patience:
+            if settings.patience and group.size == 1 and _since_best(run) >= settings.patience:
                 _save(run / CHECKPOINT, settings, step, network, average, optimizer)
                 print(f"step {step}: no better validation in the last {settings.patience}: the run ends", flush=True)
                 return
@@ -172,18 +197,22 @@ def _loss(
     final: torch.Tensor,
     tentative_cts: list[torch.Tensor],
     hu: torch.Tensor,
-    weight: torch.Tensor,
+    share: torch.Tensor,
     settings: Settings,
 ) -> torch.Tensor:
-    """Error of the final CT and, with ``tentative_weight`` each, of every tentative CT."""
+    """Error of the final CT and, with ``tentative_weight`` each, of every tentative CT; ``share``: of each pixel."""
     target = hu / HU_SCALE
-    weight = weight * (1.0 + settings.bone_weight * ((hu - _BONE_FROM_HU) / (_BONE_HU - _BONE_FROM_HU)).clamp(0.0, 1.0))
-    share = weight / weight.sum()
     total = torch.zeros((), device=hu.device)
     for ct, factor in ((final, 1.0), *((ct, settings.tentative_weight) for ct in tentative_cts)):
         error = ct.float() - target
         total = total + factor * ((error.square() if settings.loss == "l2" else error.abs()) * share).sum()
     return total
+
+
+def _with_bone(weight: torch.Tensor, hu: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """The weight of each pixel, with bone counting more."""
+    bone = ((hu - _BONE_FROM_HU) / (_BONE_HU - _BONE_FROM_HU)).clamp(0.0, 1.0)
+    return weight * (1.0 + settings.bone_weight * bone)
 
 
 def _learning_rate(step: int, settings: Settings) -> float:

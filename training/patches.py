@@ -34,16 +34,16 @@ class PatchForm:
 
 
 def batch(
-    groups: Sequence[Sequence[Pair]], weights: Sequence[float], form: PatchForm, count: int, rng: np.random.Generator
+    groups: Sequence[Sequence[Pair]], weights: Sequence[float], form: PatchForm, rngs: Sequence[np.random.Generator]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Draws ``count`` patches, each from a group chosen by ``weights``.
+    """Draws a patch with each of ``rngs``, from a group chosen by ``weights``.
 
     Returns:
         float32: MR input [n, C, s, s], CT in HU [n, 1, s, s], loss weight [n, 1, s, s].
     """
     shares = np.array(weights) / np.sum(weights)
     patches = []
-    for _ in range(count):
+    for rng in rngs:
         group = groups[rng.choice(len(groups), p=shares)]
         patches.append(_patch(group[int(rng.integers(len(group)))], form, rng))
     mr, hu, weight = (torch.from_numpy(np.stack(part)) for part in zip(*patches, strict=True))

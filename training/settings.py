@@ -40,8 +40,8 @@ class Settings:
     the bank. bfloat16: mixed precision, where the device has instructions for it. repeated, strength: see
     training.patches.PatchForm. fold: the fold of patients that is left out of every measured kind, 0 for none.
     validate_every: steps from one validation on the patients left out to the next, 0 for none. patience: validations
-    without a better one after which a run ends, 0 for never. init: SHA-256 of the model whose weights the run started
-    from, "" for none. heads: what the patches come from.
+    without a better one after which a run (of one process) ends, 0 for never. init: SHA-256 of the model whose weights
+    the run started from, "" for none. heads: what the patches come from.
     """
 
     network: str = "DECNN"

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from decnn.errors import InputError
 from decnn.evaluation.masks import body_masks, levels
 from decnn.evaluation.metrics import markdown, metrics_of, score
 from decnn.evaluation.overlap import dice
@@ -46,7 +47,7 @@ def evaluate(
     pictures: Path | None = None,
     repeated: bool = False,
 ) -> dict:
-    """Rows of metrics per head, and what model and data they belong to.
+    """Rows of metrics per head, and what model and data they belong to; a sentence on each MR that the engine refuses.
 
     Args:
         simulations: how many contrasts of a head without a measured T1 are simulated and averaged.
@@ -54,23 +55,31 @@ def evaluate(
         repeated: give each slice as its own neighbours, with the depth in its plane: ``experiments.repeated``.
     """
     rows: list[dict] = []
+    left_out: list[str] = []
     for head in read_heads(data, names):
         cases = _cases(head, simulations)
         scored = []
         for number, (mr, hu, bone) in enumerate(cases):
-            if repeated:
-                ct = synthesize_repeated(mr, model)
-            else:
-                ct = synthesize(sitk.GetImageFromArray(mr), model, Options(device="cpu")).image
+            try:
+                if repeated:
+                    ct = synthesize_repeated(mr, model)
+                else:
+                    ct = synthesize(sitk.GetImageFromArray(mr), model, Options(device="cpu")).image
+            except InputError as error:
+                left_out.append(f"{head.name}: {error}")
+                print(f"left out: {left_out[-1]}", file=sys.stderr, flush=True)
+                continue
             scored.append(score_case(ct, hu, bone, head.has_vault))
             if pictures and number == 0:
                 draw_comparison(mr, hu, sitk.GetArrayFromImage(ct), pictures / f"{head.name}.png")
+        if not scored:
+            continue
         row: dict = {"head": head.name, "reference": LABELS if head.hu is None else MEASURED_CT}
-        row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(cases)} simulated T1"
+        row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(scored)} simulated T1"
         row["seen"] = "yes" if head.name in model.spec.get("training", {}).get("heads", ()) else "no"
         rows.append(row | averaged(scored))
         print(f"{head.name}: MAE {rows[-1]['mae_hu_tight']:.1f} HU", file=sys.stderr, flush=True)
-    return {**identity(model), "simulations": simulations, "repeated": repeated, "heads": rows}
+    return {**identity(model), "simulations": simulations, "repeated": repeated, "heads": rows, "left_out": left_out}
 
 
 def identity(model: Model) -> dict[str, str]:

@@ -88,12 +88,13 @@ def figures_of(slices: dict[str, Any], heads: dict[str, Any]) -> list[str]:
     planes, mean = slices["by_plane"], slices["mean"]
     mae, axial = (_shown(row, "mae_hu_mask") for row in (mean, planes["axial"]))
     vault, base = (_over(heads, f"bone_dice_{part}") for part in ("vault", "base"))
+    seen = sum(row["seen"] == "yes" for row in heads["heads"])
     people = f"{slices['patients']} people that it has not seen"
     values = {
         f"mean absolute error, {people}": f"{mae} HU (axial {axial} HU)",
         "bone overlap (Dice), the same people": _shown(mean, "bone_dice"),
         "mean error in bone, the same people": f"{_shown(mean, 'me_bone_hu')} HU",
-        f"bone overlap in the vault and in the base of {len(heads['heads'])} whole heads": f"{vault} and {base}",
+        f"bone overlap in vault and base of {len(heads['heads'])} whole heads ({seen} seen)": f"{vault} and {base}",
     }
     return [markdown([{"what": what, "value": value} for what, value in values.items()], ("what", "value"))]
 

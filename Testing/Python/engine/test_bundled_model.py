@@ -16,7 +16,8 @@ def test_the_bundled_model_finds_skull_brain_and_air_in_a_phantom() -> None:
     assert available_models()[0] == DEFAULT_MODEL
     mr, labels = phantom_head(size=(84, 104, 33), spacing=(2, 2, 2))
     result = synthesize(mr, load_model(DEFAULT_MODEL), Options(device="cpu"))
-    assert [finding.code for finding in result.findings] == ["field-of-view", "cut"]
+    # Whether bfloat16 is exact enough for a phantom is not the question here.
+    assert [finding.code for finding in result.findings if finding.code != "precision"] == ["field-of-view", "cut"]
     ct, tissue = sitk.GetArrayFromImage(result.image), sitk.GetArrayFromImage(labels)
     mean = {name: float(ct[tissue == label].mean()) for name, label in LABELS.items() if (tissue == label).any()}
     assert mean["background"] < -900

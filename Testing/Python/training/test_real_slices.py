@@ -1,6 +1,8 @@
 """Real slices, as they come in a folder of phantoms: read, put into a bank, learned from, validated and scored on."""
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -159,12 +161,12 @@ def test_simulated_patches_take_the_form_of_a_real_slice(bank):
     volume.mr += np.random.default_rng(0).uniform(0, 0.2, volume.mr.shape).astype(np.float16)
     for repeated, alike in ((0.0, 0), (1.0, 12)):
         form = PatchForm(48, 3, depth_channel=True, repeated=repeated)
-        mr, _, _ = batch([[volume]], [1.0], form, 12, np.random.default_rng(1))
+        mr, _, _ = batch([[volume]], [1.0], form, [np.random.default_rng([1, n]) for n in range(12)])
         # Noise, where a patch gets some, differs from slice to slice.
         equal = [float((patch[0] - patch[1]).abs().mean()) < 0.05 for patch in mr]
         assert sum(equal) == alike or repeated
         assert sum(equal) >= alike * 0.6
-    mr, hu, weight = batch([[pair]], [1.0], form, 4, np.random.default_rng(1))
+    mr, hu, weight = batch([[pair]], [1.0], form, [np.random.default_rng([1, n]) for n in range(4)])
     assert mr.shape == (4, 4, 48, 48) and hu.shape == weight.shape == (4, 1, 48, 48)
 
 
@@ -253,3 +255,20 @@ def test_operations_and_the_paired_test_by_hand():
     assert paired_p([1, 2, 3], [1, 2, 3]) == 1.0
     better = np.random.default_rng(0).normal(100, 10, 27)
     assert paired_p(better, better + 3) < 0.001
+
+
+def test_two_processes_learn_as_one_does(bank, tmp_path):
+    """Three steps of a network without batch norm, on the CPU, with torchrun."""
+    (tmp_path / "recipe.toml").write_text(
+        "[network]\nfeatures = 4\nblocks = 1\npyramid = [6]\nbatch_norm = false\nneighbours = 3\n"
+        "[training]\npatch = 48\nbatch = 4\nsteps = 3\nwarm_up = 1\n[measured]\nslices = 1.0\n"
+    )
+    command = ["training", "fit", "--recipe", str(tmp_path / "recipe.toml"), "--bank", str(bank), "--run"]
+    together = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    for start, name in (([sys.executable, "-m"], "one"), (together, "two")):
+        subprocess.run([*start, *command, str(tmp_path / name)], check=True, env=environment, timeout=300)
+    losses = [json.loads((tmp_path / name / LOG).read_text().splitlines()[-1])["loss"] for name in ("one", "two")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    one, two = (averaged_network(tmp_path / name)[0].state_dict() for name in ("one", "two"))
+    assert all(torch.allclose(one[key], two[key], atol=1e-4) for key in one)
