@@ -33,8 +33,14 @@ def writeVolume(
 ) -> None:
     """Write the node's voxels and grid (not its parent transform) to an image file.
 
-    metadata: entries for the file's header. toWorld: 4 x 4 matrix from RAS to RAS that moves the grid.
-    Raises SynthesisError if that fails, such as on a full disk.
+    Args:
+        node: a volume.
+        path: the file.
+        metadata: entries for the file's header.
+        toWorld: 4 x 4 matrix from RAS to RAS that moves the grid.
+
+    Raises:
+        SynthesisError: it cannot be written, such as on a full disk.
     """
     import SimpleITK as sitk  # here, or every start of Slicer would wait for it
 
@@ -72,7 +78,9 @@ def directionsOf(node: Any) -> np.ndarray:
 def matrixBetween(fromNode: Any, toNode: Any) -> np.ndarray | None:
     """From one node's coordinates (RAS below its transform) to another's, 4 x 4; None if that is not linear.
 
-    toNode: None for the world.
+    Args:
+        fromNode: a volume.
+        toNode: another one; None for the world.
     """
     source = fromNode.GetParentTransformNode()
     target = toNode.GetParentTransformNode() if toNode is not None else None
@@ -110,7 +118,12 @@ def putCt(voxels: np.ndarray, mrNode: Any, outputNode: Any, facts: dict[str, str
 def putOnGrid(voxels: np.ndarray, gridNode: Any, node: Any, name: str, attributes: dict[str, str]) -> Any:
     """Put voxels in HU ([k, j, i], one per voxel of gridNode) on node, in the place of gridNode, and beside it.
 
-    node: None for a new node of this name (numbered if the name is taken). Returns the node.
+    Args:
+        node: None for a new node of this name (numbered if the name is taken).
+        attributes: are set on it.
+
+    Returns:
+        The node.
     """
     isNew = node is None
     node = slicer.vtkMRMLScalarVolumeNode() if isNew else node

@@ -31,8 +31,13 @@ COLOURS = {
 def putMap(kind: str, voxels: np.ndarray, ctNode: Any, node: Any, name: str) -> Any:
     """Put voxels (HU, [k, j, i], on the CT's grid) on node, or on a new one, in the place of the CT they are about.
 
-    kind: one of COLOURS. node: a map of before, which is replaced; None for a new one of this name. Its colours may be
-    the user's by now, and stay. Returns the node.
+    Args:
+        kind: one of COLOURS.
+        node: an older map, which is replaced; its colours may be the user's by now, and stay. None for a new one of
+            this name.
+
+    Returns:
+        The node.
     """
     isNew = node is None
     node = nodes.putOnGrid(voxels, ctNode, node, name, {KIND_ATTRIBUTE: kind})

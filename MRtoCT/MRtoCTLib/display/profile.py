@@ -21,7 +21,10 @@ _COLOURS = {"mr": (0.3, 0.3, 0.3), "ct": (0.85, 0.55, 0.1), "reference": (0.2, 0
 def sample(volumeNode: Any, points: np.ndarray) -> np.ndarray:
     """The volume's values at points of the world, linearly interpolated; NaN outside.
 
-    points: RAS in mm, n x 3. Any transform above the volume is taken into account, bent ones too.
+    Any transform above the volume is taken into account, bent ones too.
+
+    Args:
+        points: RAS in mm, n x 3.
     """
     fromWorld = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(None, volumeNode.GetParentTransformNode(), fromWorld)

@@ -14,9 +14,12 @@ from MRtoCTLib.tasks.base import State
 
 
 class CompareSection:
-    """Compares the selected CT. ui: the controls of Resources/UI/MRtoCT.ui. logic: MRtoCTLogic.
+    """Compares the selected CT.
 
-    onResults: called with the Results of a comparison that the user asked for here.
+    Args:
+        ui: the controls of Resources/UI/MRtoCT.ui.
+        logic: MRtoCTLogic.
+        onResults: called with the Results of a comparison that the user asked for here.
     """
 
     def __init__(self, ui: Any, logic: Any, onResults: Callable[[Results], None]) -> None:

@@ -14,8 +14,17 @@ from MRtoCTLib.tasks.base import EngineTask, ignore
 class Comparison(EngineTask):
     """Starts at once; see EngineTask for how it goes on.
 
-    ctNode, referenceNode: what is compared. mrNode: the MR to which the reference is registered; None for no
-    registration. results: the results.Results, once DONE.
+    Args:
+        engine: the command that runs the engine.
+        ctNode, referenceNode: what is compared.
+        mrNode: the MR to which the reference is registered; None for no registration.
+        onChanged, onLog: as in EngineTask.
+
+    Attributes:
+        result: the display.results.Results, once DONE.
+
+    Raises:
+        ComparisonError: nodes that cannot be compared, or another comparison is running.
     """
 
     Error = ComparisonError

@@ -43,7 +43,8 @@ def isVerified(ctNode: Any, origin: Origin) -> bool:
 def identifiersOf(origin: Origin, isMoved: bool = False) -> str:
     """Which patient, study and frame of reference the series will have, as a sentence.
 
-    isMoved: whether the CT stands elsewhere than its MR's series.
+    Args:
+        isMoved: whether the CT stands elsewhere than its MR's series.
     """
     if origin.files and isMoved:
         return _(

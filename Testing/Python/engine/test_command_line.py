@@ -17,6 +17,7 @@ from conftest import engine_command, engine_environment, model_spec
 from test_images import write_dicom_series
 
 from decnn import __version__
+from decnn.devices import computes_in_bfloat16
 from phantom import ct_of, phantom_head
 
 Engine = Callable[..., subprocess.CompletedProcess[str]]
@@ -71,7 +72,9 @@ def test_json_protocol(engine: Engine, mr_file: Path, tiny_model: Path, output: 
         "model_version": "0.0.1",
         "weights_sha256": spec["weights"]["sha256"],
         "decnn_version": __version__,
+        "terms": spec["terms"],
         "device": "cpu",
+        "precision": "bfloat16" if computes_in_bfloat16("cpu") else "float32",
     }
 
     mr, ct = sitk.ReadImage(str(mr_file)), sitk.ReadImage(str(output))
