@@ -129,7 +129,8 @@ def _finite(path: Path, numbers: Iterable[float]) -> None:
 
 def _sizes(path: Path, sizes: list[int]) -> list[int]:
     if not 1 <= len(sizes) <= 7 or any(n < 1 for n in sizes):
-        raise damaged(path, f"its header claims the size {' x '.join(map(str, sizes)) or '(none)'}")
+        claimed = " x ".join(map(str, sizes)) if len(sizes) <= 7 else f"of {len(sizes)} dimensions"
+        raise damaged(path, f"its header claims the size {claimed or '(none)'}")
     return sizes
 
 
