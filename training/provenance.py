@@ -18,7 +18,7 @@ def made_by(arguments: Sequence[str], data: Iterable[Path] = ()) -> dict[str, st
         arguments: of ``python -m training``.
         data: files that the figures were measured on; the digest is of folder, name and content of each.
     """
-    command = " ".join(["python -m training", *(Path(a).name if a.startswith("/") else a for a in arguments)])
+    command = " ".join(["python -m training", *(_without_folder(argument) for argument in arguments)])
     facts = {"command": command, "commit": _commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d")}
     files = sorted(set(data))
     if files:
@@ -28,6 +28,12 @@ def made_by(arguments: Sequence[str], data: Iterable[Path] = ()) -> dict[str, st
             digest.update(path.read_bytes())
         facts["data"] = f"{len(files)} files, SHA-256 {digest.hexdigest()}"
     return facts
+
+
+def _without_folder(argument: str) -> str:
+    """An absolute path as its last part, also behind a kind (folder:/data/pairs)."""
+    kind, colon, rest = argument.rpartition(":")
+    return f"{kind}{colon}{Path(rest).name}" if rest.startswith("/") else argument
 
 
 def _commit() -> str:

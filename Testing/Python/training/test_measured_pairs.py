@@ -71,7 +71,7 @@ def test_a_case_of_synthrad_is_read_voxel_by_voxel(tmp_path, head):
     pairs, left_out = _pairs_of(f"synthrad:{tmp_path}")
     (pair,) = pairs
     assert pair.name == "1BA001"
-    assert left_out == ["1 pelvis case(s) (1P...) were ignored: the model is one of heads."]
+    assert left_out == ["1 case(s) of other parts of the body were ignored: the model is one of heads."]
     kinds = [image.GetPixelID() for image in (pair.mr, pair.ct, pair.mask)]
     assert kinds == [sitk.sitkFloat32, sitk.sitkInt16, sitk.sitkUInt8]
     for image, original in ((pair.mr, mr), (pair.ct, ct), (pair.mask, mask)):
@@ -234,7 +234,7 @@ def test_the_scores_are_those_of_the_cts(monkeypatch):
         offset = next(offsets, None)
         if offset is None:
             raise InputError("no head.")
-        return SimpleNamespace(image=mr + offset + sitk.Cast(mask == 0, sitk.sitkFloat32) * 500)
+        return SimpleNamespace(image=mr + offset + sitk.Cast(mask == 0, sitk.sitkFloat32) * 400)
 
     monkeypatch.setattr(module, "kind_of", lambda spec: "synthrad")
     monkeypatch.setattr(module, "each_pair", lambda spec, pictures: iter(pairs))

@@ -181,7 +181,7 @@ def test_a_run_can_start_from_a_model(bank, tmp_path):
     model = load_model(export(tmp_path / "first", tmp_path / "model", "1.0"))
     settings = replace(TINY, init=model.weights_sha256, steps=1, warm_up=0, learning_rate=0.0, average=0.0)
     fit(bank, tmp_path / "second", settings, init=model)
-    with pytest.raises(InputError, match="has another architecture"):
+    with pytest.raises(InputError, match="of another architecture"):
         fit(bank, tmp_path / "other", replace(settings, features=5), init=model)
     network, _, _ = averaged_network(tmp_path / "second")
     # The learning rate is 0: only the running statistics of the batch norm may have moved.
