@@ -230,11 +230,14 @@ class SynthesisSection:
         )
         for name in _CONTROLS:
             getattr(self.ui, name).enabled = not running
-        # What blocks is said among the findings.
-        said = "" if problem == self.checker.problem else problem
-        self.ui.statusLabel.text = (
-            self._stage() if running else self._lastStatus() or self._missingTorch() or said or self._expectation()
-        )
+        if running:
+            status = self._stage()
+        elif problem:  # what the check has found is said among the findings
+            said = "" if problem == self.checker.problem else problem
+            status = self._lastStatus() or self._missingTorch() or said
+        else:
+            status = self._lastStatus() or self._missingTorch() or self._expectation()
+        self.ui.statusLabel.text = status
         findings = self._findings()
         self.ui.findingsLabel.text = "\n".join(findings)
         self.ui.findingsLabel.visible = bool(findings)

@@ -114,9 +114,11 @@ def test_many_runs_leave_nothing_behind(logic, tmp_path, monkeypatch) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_script_in_readme(tmp_path, monkeypatch, capsys) -> None:
+def test_the_script_of_the_docs(tmp_path, monkeypatch, capsys) -> None:
     """Copied as it stands there, with other folders and a quick engine; one head of three cannot be read."""
-    code = re.search(r"## From Python.*?```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)[1]
+    code = re.search(r"## A script.*?```python\n(.*?)```", (ROOT / "docs/python.md").read_text(encoding="utf-8"), re.S)[
+        1
+    ]
     assert code.count('"/data/') == 2
     (tmp_path / "heads").mkdir()
     for name in ("a", "b", "c"):
@@ -139,7 +141,9 @@ def test_the_script_in_readme(tmp_path, monkeypatch, capsys) -> None:
 
     module.MRtoCTLogic = make_logic
     monkeypatch.setitem(sys.modules, "MRtoCT", module)
-    exec(code.replace('"/data/', f'"{tmp_path}/'), {})
+    with pytest.raises(SystemExit) as ended:
+        exec(code.replace('"/data/', f'"{tmp_path}/'), {})
+    assert ended.value.code == 1
     results = tmp_path / "results"
     assert saved == [(f"{n}.nii.gz sCT", str(results / f"{n}_sCT.nrrd")) for n in ("a", "c")]
     assert capsys.readouterr().out == "{'b.nii.gz': 'damaged'}\n"

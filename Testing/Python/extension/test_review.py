@@ -232,9 +232,9 @@ def test_the_confidence_map(panel, ct) -> None:
     assert confidence.GetName() == "Head T1 sCT disagreement"
     assert (slicer.util.arrayFromVolume(confidence) == 70).all()
     assert confidence.GetTransformNodeID() == ct.GetTransformNodeID()
-    assert slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(confidence).GetVisibility()
     assert composite("Red").GetForegroundVolumeID() == ct.GetID()
     choose(panel.ui.overlaySelector, confidence.GetID())
+    assert slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(confidence).GetVisibility()
     assert composite("Red").GetForegroundVolumeID() == confidence.GetID()
     choose(panel.ui.layoutSelector, layouts.COMPARE)
     assert composite(layouts.CT_VIEW).GetBackgroundVolumeID() == ct.GetID()

@@ -310,7 +310,7 @@ def test_a_second_panel_is_refused(panel, mr, caplog) -> None:
         second.ui.synthesizeButton.click()
         assert second.ui.statusLabel.text.startswith("A synthesis is already running")
         assert "A synthesis is already running" in caplog.text
-        assert first._synthesis.isRunning
+        assert first.synthesisSection._synthesis.isRunning
     finally:
         first.ui.synthesizeButton.click()
         panel.wait_until_idle(2.0)
