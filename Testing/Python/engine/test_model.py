@@ -97,7 +97,7 @@ def test_a_saved_model_comes_back_as_it_was(folder, tmp_path):
         ({"output": {}}, "scale_hu"),
         ({"output__scale_hu": 0}, "not positive"),
         ({"network": {"name": "DECNN", "arguments": {"colour": "red"}}}, "colour"),
-        ({"network": {"name": "UNet", "arguments": {}}}, "no network 'UNet'"),
+        ({"network": {"name": "ResNet", "arguments": {}}}, "no network 'ResNet'"),
         ({"name": "another"}, "calls itself another"),
     ],
 )

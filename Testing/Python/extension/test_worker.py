@@ -158,7 +158,8 @@ def test_workspace_is_private_and_goes() -> None:
 
 
 _OWNER = """
-    import sys, time
+    import signal, sys, time
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever the tests were started under
     import host; host.start()
     from MRtoCTLib.tasks.workspace import Workspace
     workspace = Workspace()

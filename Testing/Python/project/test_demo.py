@@ -231,7 +231,7 @@ def test_the_whole_demo_on_the_phantom(tmp_path, slab, mirror_model):
     assert ct.GetPixelID() == sitk.sitkInt16 and ct.GetSize() == slab.GetSize()
     np.testing.assert_allclose(ct.GetOrigin(), slab.GetOrigin(), atol=1e-4)
     figures = json.loads((tmp_path / "out/summary.json").read_text())
-    assert figures["model"] == "test-model" and figures["device"] == "cpu" and figures["seconds"] > 0
+    assert figures["model"] == "mirror" and figures["device"] == "cpu" and figures["seconds"] > 0
     assert figures["peak_memory_mb"] > 100  # torch alone takes more
     # The mirror's CT is the MR itself: its median tissue stands at 0 HU.
     assert abs(figures["inside_head"]["soft_tissue"]["mean_hu"]) < 150

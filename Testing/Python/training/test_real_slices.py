@@ -158,7 +158,7 @@ def test_simulated_patches_take_the_form_of_a_real_slice(bank):
     pair = open_pairs(bank, Entry("slices", True), 0)[0]
     assert 1 in pair.mask.shape
     volume = type(pair)(*(np.repeat(np.asarray(array), 64, pair.mask.shape.index(1)) for array in vars(pair).values()))
-    volume.mr += np.random.default_rng(0).uniform(0, 0.2, volume.mr.shape).astype(np.float16)
+    volume.mr += np.random.default_rng(0).uniform(0, 1, volume.mr.shape).astype(np.float16)
     for repeated, alike in ((0.0, 0), (1.0, 12)):
         form = PatchForm(48, 3, depth_channel=True, repeated=repeated)
         mr, _, _ = batch([[volume]], [1.0], form, [np.random.default_rng([1, n]) for n in range(12)])
