@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from decnn.devices import computes_in_bfloat16
 from decnn.errors import InputError, SetupError
 from decnn.model import Model
 from decnn.network import SliceNetwork, build_network
@@ -32,8 +33,6 @@ CHECKPOINT_EVERY = 200
 _BONE_FROM_HU, _BONE_HU = 100.0, 300.0
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
 LOG = "log.jsonl"
-# As torch names them: of x86, x86 and ARM.
-_BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 def entries(settings: Settings) -> list[Entry]:
@@ -117,7 +116,7 @@ def _train(
     )
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     step = _resume(run, settings, network, average, optimizer)
-    mixed = settings.bfloat16 and has_bfloat16(device)
+    mixed = settings.bfloat16 and computes_in_bfloat16(torch.device(device).type)
     dataset = _Batches(bank, settings, group.share(settings.batch))
     steps = range(step, settings.steps)
     batches = iter(DataLoader(dataset, batch_size=None, sampler=steps, num_workers=workers))
@@ -168,13 +167,6 @@ def check_device(device: str) -> None:
     number = device.partition(":")[2] or "0"
     if not torch.cuda.is_available() or not number.isdecimal() or int(number) >= torch.cuda.device_count():
         raise SetupError(f"There is no {device} on this machine: use --device cpu.")
-
-
-def has_bfloat16(device: str) -> bool:
-    """Whether the device computes in bfloat16; where it is emulated, a step takes longer than in float32."""
-    if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return any(torch.cpu.get_capabilities().get(name, False) for name in _BFLOAT16_INSTRUCTIONS)
 
 
 def averaged_network(run: Path, device: str = "cpu", best: bool = False) -> tuple[SliceNetwork, Settings, int]:

@@ -15,6 +15,7 @@ from decnn.grid import low_pass
 from decnn.hu import AIR_HU
 from decnn.intensity import head_mask
 from decnn.io.images import read_image
+from decnn.steps import silent
 from training.measured_pairs.pair import MeasuredPair, as_hu, canonical_mr, check_pair
 
 _SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd", ".hdr")
@@ -45,7 +46,7 @@ def registered_pair(name: str, mr_path: Path, ct_path: Path) -> MeasuredPair:
     check_pair(mr, ct)
     fixed = canonical_mr(mr)
     try:
-        found = register_rigid(fixed, ct, lambda fraction, stage: None)
+        found = register_rigid(fixed, ct, silent)
         transform = found.transform
         placement = f"registered: turned by {found.rotation_deg:.1f} degrees, moved by {found.distance_mm:.1f} mm"
     except NoBetterPlace:

@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from decnn.devices import computes_in_bfloat16
 from decnn.errors import InputError, SetupError
 from decnn.model import load_model
 from decnn.network import DECNN
@@ -191,7 +192,7 @@ def test_a_run_can_start_from_a_model(bank, tmp_path):
 
 def test_mixed_precision_is_for_devices_that_have_it(bank, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "amx_bf16": True})
-    assert fitting.has_bfloat16("cpu")
+    assert computes_in_bfloat16("cpu")
     # Emulated, it would take several times as long: a run that asks for it is then one in float32.
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "avx2": True})
     weights = []
