@@ -29,12 +29,13 @@ def describe(settings: Settings) -> str:
     )
     loss = {"l2": "squared", "l1": "absolute"}[settings.loss]
     bone = f", in which bone counts {1.0 + settings.bone_weight:g} times" if settings.bone_weight else ""
+    areas = "; the mean HU of small squares counts as well" if settings.area_weight else ""
     norm = "batch norm, " if settings.batch_norm else ""
     return (
         f"T1-weighted MR of the head to CT. DECNN with {settings.blocks} embedding blocks and {settings.features} "
         f"feature maps; not exactly the paper's network: {head}{norm}{inputs}. "
         "One network for axial, coronal and sagittal slices; the CT is the mean of the three. "
-        f"Trained for the least {loss} error{bone}."
+        f"Trained for the least {loss} error{bone}{areas}."
     )
 
 

@@ -36,7 +36,8 @@ class Settings:
     network: a name in decnn.network.NETWORKS. pyramid, dilations, batch_norm, blocks, features: see
     decnn.network.DECNN. neighbours, depth_channel: see decnn.views.view_input. tentative_weight: of each tentative CT's
     loss, next to the final one's 1. loss: "l2" or "l1". bone_weight: by how much more bone counts in the loss than
-    other tissue (1: twice as much). views: array axes. average: decay of the averaged weights. pairs: of each kind in
+    other tissue (1: twice as much). area_weight: of the error of means over small squares in the loss, next to that of
+    single pixels. views: array axes. average: decay of the averaged weights. pairs: of each kind in
     the bank. bfloat16: mixed precision, where the device has instructions for it. repeated, strength: see
     training.patches.PatchForm. fold: the fold of patients that is left out of every measured kind, 0 for none.
     validate_every: steps from one validation on the patients left out to the next, 0 for none. patience: validations
@@ -56,6 +57,7 @@ class Settings:
     tentative_weight: float = 0.5
     loss: str = "l1"
     bone_weight: float = 1.0
+    area_weight: float = 0.0
     bfloat16: bool = True
     patch: int = 128
     batch: int = 8

@@ -26,6 +26,7 @@ from training.experiments import sensitivity
 from training.experiments.cross_validate import cross_validate
 from training.experiments.evaluate_heads import COLUMNS, evaluate, score_case, table
 from training.experiments.lattice import fused, predict
+from training.distributed import Group
 from training.export import describe, export
 from training.fit import averaged_network, entries, fit
 from training.heads.catalog import read_heads
@@ -258,6 +259,7 @@ def test_the_ablation_changes_one_thing_at_a_time_at_equal_size(bank, tmp_path, 
 
 def test_a_model_says_what_error_it_was_trained_for():
     assert describe(Settings()).endswith("Trained for the least absolute error, in which bone counts 2 times.")
+    assert "the mean HU of small squares counts as well" in describe(replace(Settings(), area_weight=1.0))
     assert describe(replace(Settings(), bone_weight=0.0)).endswith("Trained for the least absolute error.")
     assert describe(replace(Settings(), loss="l2")).endswith("squared error, in which bone counts 2 times.")
     assert describe(replace(Settings(), loss="l2", bone_weight=0.0)).endswith("Trained for the least squared error.")
@@ -273,9 +275,20 @@ def test_bone_counts_more_in_the_loss_and_its_edges_half_of_that():
             for wrong, share in enumerate(shares):
                 final = hu / fitting.HU_SCALE
                 final[..., wrong] += 2.0
-                counted = fitting._with_bone(weight, hu, settings)
-                loss = fitting._loss(final, [], hu, counted / counted.sum(), settings)
+                loss = fitting._loss(final, [], hu, *fitting._shares(weight, hu, settings, Group()), settings)
                 assert loss.item() == pytest.approx(error * share)
+
+
+def test_the_error_of_areas_sees_missing_bone_and_not_a_small_shift():
+    bone = torch.full((1, 1, 16, 16), 0.0)
+    bone[..., 9:12, :] = 1000.0  # moved by a pixel, it stays within the same squares
+    settings = replace(Settings(), loss="l1", bone_weight=0.0, area_weight=2.0)
+    pixels = replace(settings, area_weight=0.0)
+    shares = fitting._shares(torch.ones_like(bone), bone, settings, Group())
+    for ct, counted in ((bone.roll(-1, dims=2), 0.0), (0.5 * bone, 500.0 / fitting.HU_SCALE * 3 / 16)):
+        more = fitting._loss(ct / fitting.HU_SCALE, [], bone, *shares, settings)
+        less = fitting._loss(ct / fitting.HU_SCALE, [], bone, *shares, pixels)
+        assert (more - less).item() == pytest.approx(2.0 * counted, abs=1e-6)
 
 
 def test_a_lattice_has_the_values_of_whole_slices(bank):
