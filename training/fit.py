@@ -197,8 +197,9 @@ def _loss(
 ) -> torch.Tensor:
     """Error of the final CT and, with ``tentative_weight`` each, of every tentative CT; ``share``: of each pixel.
 
-    Where MR and CT lie a millimetre apart, the least error of single pixels is a bone that is too thin and too soft. The
-    error of the mean over a square does not see such a shift, and does see what is missing: ``area_weight`` adds it.
+    Where MR and CT lie a millimetre apart, the least error of single pixels is a bone that is too thin and too soft.
+    The error of the mean over a square does not see such a shift, and does see what is missing: ``area_weight`` adds
+    it.
     """
     target = hu / HU_SCALE
     total = torch.zeros((), device=hu.device)
@@ -215,7 +216,7 @@ def _loss(
 def _shares(
     weight: torch.Tensor, hu: torch.Tensor, settings: Settings, group: Group
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The share of each pixel in the loss, with bone counting more, and in that of areas, where all tissues are alike."""
+    """The share of each pixel in the loss, with bone counting more, and in that of areas, where all count alike."""
     bone = ((hu - _BONE_FROM_HU) / (_BONE_HU - _BONE_FROM_HU)).clamp(0.0, 1.0)
     with_bone = weight * (1.0 + settings.bone_weight * bone)
     return with_bone / group.total(with_bone.sum()), weight / group.total(weight.sum())
