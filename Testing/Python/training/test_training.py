@@ -21,12 +21,12 @@ from decnn.network import DECNN
 from decnn.views import view_input
 from training import fit as fitting
 from training.bank import Entry, entries_of, make_bank, open_pairs
+from training.distributed import Group
 from training.experiments import ablate as ablation
 from training.experiments import sensitivity
 from training.experiments.cross_validate import cross_validate
 from training.experiments.evaluate_heads import COLUMNS, evaluate, score_case, table
 from training.experiments.lattice import fused, predict
-from training.distributed import Group
 from training.export import describe, export
 from training.fit import averaged_network, entries, fit
 from training.heads.catalog import read_heads
