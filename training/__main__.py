@@ -16,6 +16,8 @@ from training.card import write_card
 from training.experiments import ablate as ablation
 from training.experiments.check_rates import calibrate
 from training.experiments.check_rates import table as findings_table
+from training.experiments.compare_simulation import compare_simulation
+from training.experiments.compare_simulation import table as simulation_table
 from training.experiments.cross_validate import cross_validate
 from training.experiments.ct_statistics import measure
 from training.experiments.evaluate_heads import evaluate
@@ -24,6 +26,8 @@ from training.experiments.evaluate_pairs import evaluate_pairs
 from training.experiments.evaluate_pairs import table as pairs_table
 from training.experiments.evaluate_slices import choose_patients, evaluate_slices
 from training.experiments.evaluate_slices import table as slices_table
+from training.experiments.explain_bone import explain_bone
+from training.experiments.explain_bone import table as bone_table
 from training.experiments.paper import run_paper
 from training.experiments.paper import table as paper_table
 from training.experiments.quality import write_quality
@@ -34,7 +38,7 @@ from training.fit import entries, fit
 from training.heads.catalog import NAMES
 from training.heads.fetch import fetch
 from training.measured_pairs.misfits import find_misfits, read_misfits
-from training.measured_pairs.slices import find_patients, read_slices
+from training.measured_pairs.slices import FOLDS, find_patients, read_slices
 from training.pictures import draw_curve, draw_preview
 from training.provenance import made_by
 from training.settings import Settings, read_labels, read_settings
@@ -128,6 +132,18 @@ def _run(arguments: argparse.Namespace) -> None:
         del result["halves"]  # their means are in by_half
         files = [path for patient in patients for path in (arguments.slices / patient).glob("*.nii.gz")]
         _show(result, slices_table(result), arguments.json, files)
+    elif arguments.verb == "explain-bone":
+        other = arguments.fold % FOLDS + 1
+        groups = {
+            f"fold {fold}, {what}": choose_patients(arguments.slices, fold)
+            for fold, what in ((arguments.fold, "not seen"), (other, "learned from"))
+        }
+        result = explain_bone(load_model(arguments.model), arguments.slices, groups)
+        files = [path for names in groups.values() for name in names for path in (arguments.slices / name).glob("*.gz")]
+        _show(result, bone_table(result), arguments.json, files)
+    elif arguments.verb == "compare-simulation":
+        result = compare_simulation(arguments.bank, arguments.pairs)
+        _show(result, simulation_table(result), arguments.json)
     elif arguments.verb == "sensitivity":
         result = measure_sensitivity(arguments.runs, arguments.data)
         _show(result, sensitivity_table(result), arguments.json)

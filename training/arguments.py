@@ -137,6 +137,18 @@ def parser_of_verbs() -> argparse.ArgumentParser:
     verb.add_argument("--fold", type=int, default=0, help="only the patients of this fold, 1 to 5")
     verb.add_argument("--patients", nargs="+", default=(), help="only these patients")
     verb.add_argument("--json", type=Path, help="where to store the figures")
+    verb = verbs.add_parser(
+        "explain-bone", help="why bone comes out too low: scores with one cause at a time taken away"
+    )
+    verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
+    verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices")
+    verb.add_argument("--fold", type=int, required=True, help="the fold that the model has not seen, 1 to 5")
+    verb.add_argument("--json", type=Path, help="where to store the figures")
+    verb = verbs.add_parser(
+        "compare-simulation", parents=[bank], help="where simulated T1s and CTs differ from those of people"
+    )
+    verb.add_argument("--pairs", type=int, default=8, help="of each head and kind of T1")
+    verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("sensitivity", parents=[data], help="what fat shift and thick slices cost the CT")
     verb.add_argument("--runs", type=Path, required=True, help="those of cross-validate")
     verb.add_argument("--json", type=Path, help="where to store the figures")

@@ -12,7 +12,7 @@ _SMALLEST_HEAD_ML = 500.0
 _CLOSING_RADIUS_MM = 10
 _SMALLEST_PIECE = 125  # voxels of 2 mm: 1 ml
 _DEPTH_RANGE_MM = (-10.0, 60.0)
-_DEPTH_UNIT_MM = 30.0
+DEPTH_UNIT_MM = 30.0
 _BRIGHTEST = 5.0
 
 
@@ -103,7 +103,7 @@ def depth_channel(mask: sitk.Image) -> np.ndarray:
         30 mm.
     """
     distance = sitk.SignedMaurerDistanceMap(mask, insideIsPositive=True, squaredDistance=False, useImageSpacing=True)
-    return np.clip(sitk.GetArrayFromImage(distance), *_DEPTH_RANGE_MM) / np.float32(_DEPTH_UNIT_MM)
+    return np.clip(sitk.GetArrayFromImage(distance), *_DEPTH_RANGE_MM) / np.float32(DEPTH_UNIT_MM)
 
 
 def _tissue_threshold(values: np.ndarray) -> float:
