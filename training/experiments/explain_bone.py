@@ -5,7 +5,7 @@ CT not lying on each other (and a part of the network's own errors: a bound, not
 network has learned from show what it cannot fit, apart from what it has not seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ _BLURS_MM = (0.5, 1.0, 1.5)
 _DEMONS_STEPS, _DEMONS_SMOOTH_MM = 60, 6.0
 
 
-def explain_bone(model: Model, root: Path, groups: dict[str, Sequence[str]]) -> dict:
+def explain_bone(model: Model, root: Path, groups: Mapping[str, Sequence[str]]) -> dict:
     """Scores the synthetic CT of each group of patients in SynthRAD's mask, against the CT and its changed copies.
 
     Returns:
