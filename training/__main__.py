@@ -92,7 +92,7 @@ def _run(arguments: argparse.Namespace) -> None:
             settings = settings.without_fold(arguments.fold)
         for head in arguments.hold_out:
             settings = settings.without(head)
-        fit(arguments.bank, arguments.run, settings, arguments.device, init, arguments.workers)
+        fit(arguments.bank, arguments.run, settings, arguments.device, init, arguments.workers, arguments.tensorboard)
     elif arguments.verb == "curve":
         draw_curve(arguments.log, arguments.png)
     elif arguments.verb == "cross-validate":

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import sys
 import time
 from dataclasses import asdict
 from functools import cached_property
@@ -23,6 +22,7 @@ from training import patches
 from training.bank import Entry, open_pairs
 from training.distributed import Group
 from training.heads.catalog import NAMES
+from training.run_log import RunLog
 from training.settings import Settings, settings_from
 from training.simulation.simulate import Pair
 from training.validate import validate
@@ -35,7 +35,6 @@ _BONE_FROM_HU, _BONE_HU = 100.0, 300.0
 # Pixels of 1 mm: about the thickness of the vault, and twice that.
 _AREA_SIDES = (4, 8)
 CHECKPOINT, BEST = "checkpoint.pt", "best.pt"
-LOG = "log.jsonl"
 
 
 def entries(settings: Settings) -> list[Entry]:
@@ -64,7 +63,13 @@ class _Batches(Dataset):
 
 
 def fit(
-    bank: Path, run: Path, settings: Settings, device: str = "cpu", init: Model | None = None, workers: int = 0
+    bank: Path,
+    run: Path,
+    settings: Settings,
+    device: str = "cpu",
+    init: Model | None = None,
+    workers: int = 0,
+    tensorboard: bool = False,
 ) -> None:
     """Trains until ``settings.steps``; leaves checkpoint.pt and log.jsonl in the folder ``run``, and resumes from them.
 
@@ -77,10 +82,11 @@ def fit(
         device: "cpu" or a CUDA device.
         init: a model of the same architecture to start from, whose SHA-256 is ``settings.init``.
         workers: processes that make batches ahead, which a GPU would otherwise wait for; the batches are the same.
+        tensorboard: write the log for TensorBoard as well.
 
     Raises:
         InputError: the bank lacks pairs, ``run`` holds a run with other settings, ``init`` has another architecture.
-        SetupError: the device is not there, or the checkpoint cannot be written.
+        SetupError: the device or TensorBoard is not there, or the checkpoint cannot be written.
     """
     check_device(device)
     for entry in entries(settings):
@@ -88,7 +94,7 @@ def fit(
     left_out = _left_out(bank, settings) if settings.validate_every else []
     group = Group.join(device, settings.batch)
     try:
-        _train(bank, run, settings, group.device(device), init, workers, left_out, group)
+        _train(bank, run, settings, group.device(device), init, workers, left_out, group, tensorboard)
     finally:
         group.leave()
 
@@ -102,6 +108,7 @@ def _train(
     workers: int,
     left_out: list[Pair],
     group: Group,
+    tensorboard: bool,
 ) -> None:
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
@@ -124,6 +131,7 @@ def _train(
     steps = range(step, settings.steps)
     batches = iter(DataLoader(dataset, batch_size=None, sampler=steps, num_workers=workers))
     learner = group.prepare(network, device)
+    log = RunLog(run, tensorboard and group.leads)
     losses: list[torch.Tensor] = []
     waited, started = 0.0, time.perf_counter()
     while step < settings.steps:
@@ -142,19 +150,19 @@ def _train(
         step += 1
         if not group.leads:
             continue
-        _show_progress(step, settings.steps, (time.perf_counter() - started) / len(losses))
+        log.show_progress(step, settings.steps, (time.perf_counter() - started) / len(losses))
         if step % LOG_EVERY == 0 or step == settings.steps:
             seconds = time.perf_counter() - started
-            _log(run, step, torch.stack(losses).tolist(), optimizer.param_groups[0]["lr"], seconds, waited)
+            log.add_training(step, torch.stack(losses).tolist(), optimizer.param_groups[0]["lr"], seconds, waited)
             losses, waited, started = [], 0.0, time.perf_counter()
         if step % CHECKPOINT_EVERY == 0 or step == settings.steps:
             _save(run / CHECKPOINT, settings, step, network, average, optimizer)
         if left_out and (step % settings.validate_every == 0 or step == settings.steps):
             found = validate(average.module, left_out, settings, HU_SCALE, device)
-            _append(run, {"step": step, "validation": found})
-            if _is_best(run, step):
+            log.add_validation(step, found)
+            if log.is_best(step):
                 _save(run / BEST, settings, step, network, average, optimizer)
-            if settings.patience and group.size == 1 and _since_best(run) >= settings.patience:
+            if settings.patience and group.size == 1 and log.since_best() >= settings.patience:
                 _save(run / CHECKPOINT, settings, step, network, average, optimizer)
                 print(f"step {step}: no better validation in the last {settings.patience}: the run ends", flush=True)
                 return
@@ -259,23 +267,6 @@ def _left_out(bank: Path, settings: Settings) -> list[Pair]:
     return pairs
 
 
-def _validations(run: Path) -> dict[int, float]:
-    """The mean error of every validation so far, by step."""
-    rows = [json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines()]
-    return {row["step"]: row["validation"]["mae_hu"] for row in rows if "validation" in row}
-
-
-def _is_best(run: Path, step: int) -> bool:
-    found = _validations(run)
-    return found[step] <= min(found.values())
-
-
-def _since_best(run: Path) -> int:
-    """How many validations have passed since the best one."""
-    errors = list(_validations(run).values())
-    return len(errors) - 1 - errors.index(min(errors))
-
-
 def _save(
     path: Path, settings: Settings, step: int, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
@@ -297,27 +288,3 @@ def _save(
         raise SetupError(
             f"The checkpoint cannot be written to {path.parent} ({error}): make room and start again."
         ) from error
-
-
-def _show_progress(step: int, steps: int, seconds_per_step: float) -> None:
-    """A line that renews itself, for a person who watches; a file gets the rows of the log only."""
-    if sys.stderr.isatty():
-        minutes = (steps - step) * seconds_per_step / 60.0
-        print(f"\rstep {step} of {steps}, about {minutes:.0f} min left ", end="", file=sys.stderr, flush=True)
-
-
-def _log(run: Path, step: int, losses: list[float], rate: float, seconds: float, waited: float) -> None:
-    row = {
-        "step": step,
-        "loss": round(float(np.mean(losses)), 6),
-        "learning_rate": rate,
-        "seconds_per_step": round(seconds / len(losses), 3),
-        "waited_for_data": round(waited / seconds, 3),
-    }
-    _append(run, row)
-
-
-def _append(run: Path, row: dict) -> None:
-    with (run / LOG).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-    print(json.dumps(row), flush=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from decnn.errors import InputError
 from decnn.evaluation.overlap import dice
@@ -24,10 +25,11 @@ from training.experiments.evaluate_slices import COLUMNS, choose_patients, evalu
 from training.experiments.paper import flop, paired_p, run_paper
 from training.experiments.paper import table as table_of_paper
 from training.export import export
-from training.fit import BEST, LOG, averaged_network, fit
+from training.fit import BEST, averaged_network, fit
 from training.measured_pairs.misfits import find_misfits, read_misfits
 from training.measured_pairs.slices import as_pair, depth_in_plane, find_patients, fold_of, read_slice, read_slices
 from training.patches import PatchForm, batch
+from training.run_log import LOG, TENSORBOARD
 from training.settings import Settings
 
 PATIENTS = tuple(f"1B{centre}00{number}" for centre in "AB" for number in range(1, 6))
@@ -205,7 +207,9 @@ def test_padding_counts_as_air(root):
 
 def test_a_network_learns_from_slices_and_its_best_is_kept(bank, root, tmp_path, monkeypatch, capsys):
     settings = replace(TINY, fold=1, validate_every=2)
-    fit(bank, tmp_path / "run", settings)
+    fit(bank, tmp_path / "run", settings, tensorboard=True)
+    drawn = EventAccumulator(str(tmp_path / "run" / TENSORBOARD)).Reload()
+    assert [event.step for event in drawn.Scalars("validation/mae_hu")] == [2, 4]
     rows = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
     found = {row["step"]: row["validation"]["mae_hu"] for row in rows if "validation" in row}
     assert list(found) == [2, 4]

@@ -33,6 +33,7 @@ from training.heads.catalog import read_heads
 from training.heads.head import Tissue
 from training.patches import PatchForm, batch
 from training.pictures import draw_curve, draw_preview
+from training.run_log import LOG
 from training.settings import Settings
 from training.simulation.anatomy import draw_hu
 
@@ -135,7 +136,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(data, bank, tmp_p
         torch.load(tmp_path / name / fitting.CHECKPOINT, weights_only=True)["average"] for name in ("whole", "parts")
     )
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
-    last = json.loads((tmp_path / "parts" / fitting.LOG).read_text().splitlines()[-1])
+    last = json.loads((tmp_path / "parts" / LOG).read_text().splitlines()[-1])
     assert last["step"] == 4 and np.isfinite(last["loss"])
 
     with pytest.raises(InputError, match="other settings"):
@@ -150,7 +151,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(data, bank, tmp_p
     assert repeated["repeated"] and set(repeated["heads"][0]) == set(result["heads"][0])
     assert repeated["heads"][0]["mae_hu_tight"] != result["heads"][0]["mae_hu_tight"]
 
-    log = tmp_path / "whole" / fitting.LOG
+    log = tmp_path / "whole" / LOG
     draw_curve([log], tmp_path / "curve.png")
     draw_curve([log, log], tmp_path / "longer.png")
     one, two = ((tmp_path / name).read_bytes() for name in ("curve.png", "longer.png"))
