@@ -65,7 +65,9 @@ def _run(arguments: argparse.Namespace) -> None:
         settings = read_settings(arguments.recipe)
         heads = [entry for entry in entries(settings) if entry.head in NAMES]
         pairs = settings.pairs if arguments.pairs is None else arguments.pairs
-        make_bank(arguments.data, arguments.bank, heads, pairs, arguments.seed, arguments.workers)
+        make_bank(
+            arguments.data, arguments.bank, heads, pairs, arguments.seed, arguments.workers, settings.drawn_brains
+        )
     elif arguments.verb == "add-pairs":
         made = add_measured(arguments.bank, arguments.pairs, arguments.variants, arguments.seed)
         print(f"{made} pairs were added to {arguments.bank}")

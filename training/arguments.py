@@ -72,9 +72,7 @@ def parser_of_verbs() -> argparse.ArgumentParser:
         "fit", parents=[bank, settings, device, ahead], help="train a network; goes on where an interrupted run stopped"
     )
     verb.add_argument("--run", type=Path, required=True, help="folder for checkpoints and log")
-    verb.add_argument(
-        "--tensorboard", action="store_true", help="write the log for TensorBoard as well"
-    )
+    verb.add_argument("--tensorboard", action="store_true", help="write the log for TensorBoard as well")
     verb.add_argument("--hold-out", nargs="*", default=[], metavar="HEAD", help="heads to leave out, to be scored on")
     verb.add_argument("--fold", type=int, default=0, help="leave out this fold (1 to 5): patients and heads")
     verb = verbs.add_parser("curve", help="draw the learning curve of a run")

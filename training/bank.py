@@ -46,26 +46,30 @@ class Entry:
         return f"{self.head}-{'measured' if self.measured else 'simulated'}"
 
 
-def make_bank(data: Path, bank: Path, entries: Sequence[Entry], pairs: int, seed: int, workers: int) -> int:
+def make_bank(
+    data: Path, bank: Path, entries: Sequence[Entry], pairs: int, seed: int, workers: int, drawn_brains: bool = False
+) -> int:
     """Simulates ``pairs`` pairs for each entry into the folder ``bank``; those that are there already stay.
 
     A pair depends on seed, entry and number alone, so a bank can be enlarged, and made again.
+
+    drawn_brains: see ``training.heads.catalog.read_heads``.
 
     Returns:
         How many pairs were made.
 
     Raises:
-        InputError: a source file is missing, or the bank was made with another seed.
+        InputError: a source file is missing, or the bank was made with another seed or other brains.
         SetupError: the disk is full.
     """
-    _open_bank(bank, seed)
+    _open_bank(bank, seed, drawn_brains)
     missing = [(e, n) for n in range(pairs) for e in entries if not (bank / e.folder / str(n)).is_dir()]
     if not missing:
         return 0
     names = sorted({entry.head for entry, _ in missing})
-    check_heads(data, names)  # a worker that cannot start would say less
+    check_heads(data, names, drawn_brains)  # a worker that cannot start would say less
     with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(data, names)
+        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(data, names, drawn_brains)
     ) as pool:
         tasks = [pool.submit(_make, bank, entry, number, seed) for entry, number in missing]
         try:
@@ -211,10 +215,10 @@ def open_pairs(bank: Path, entry: Entry, pairs: int, fold: int = 0, only: bool =
     return opened
 
 
-def _start_worker(data: Path, names: list[str]) -> None:
+def _start_worker(data: Path, names: list[str], drawn_brains: bool) -> None:
     torch.set_num_threads(1)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    _heads.update({head.name: head for head in read_heads(data, names)})
+    _heads.update({head.name: head for head in read_heads(data, names, drawn_brains)})
 
 
 def _make(bank: Path, entry: Entry, number: int, seed: int) -> None:
@@ -222,13 +226,29 @@ def _make(bank: Path, entry: Entry, number: int, seed: int) -> None:
     _save(bank, entry, str(number), simulate(_heads[entry.head], rng, entry.measured))
 
 
-def _open_bank(bank: Path, seed: int) -> None:
-    """Makes the folder, or checks that it was made with this seed."""
+def check_brains(bank: Path, drawn_brains: bool) -> None:
+    """Raises InputError if the bank's CTs have another kind of brain than the recipe wants, or there is no bank."""
+    if not (bank / _ABOUT).is_file():
+        raise InputError(f"There is no bank in {bank}: make it with 'python -m training simulate'.")
+    if _about(bank).get("drawn_brains", False) != drawn_brains:
+        raise InputError(f"The bank {bank} was made with other brains than the recipe names: choose another folder.")
+
+
+def _open_bank(bank: Path, seed: int, drawn_brains: bool | None = None) -> None:
+    """Makes the folder, or checks that it was made with this seed and, if it matters, these brains."""
     bank.mkdir(parents=True, exist_ok=True)
-    about = bank / _ABOUT
-    if about.exists() and json.loads(about.read_text(encoding="utf-8"))["seed"] != seed:
-        raise InputError(f"The bank {bank} was made with another seed: choose another folder, or delete it.")
-    about.write_text(json.dumps({"seed": seed}) + "\n", encoding="utf-8")
+    if (bank / _ABOUT).exists():
+        if _about(bank)["seed"] != seed:
+            raise InputError(f"The bank {bank} was made with another seed: choose another folder, or delete it.")
+        if drawn_brains is not None:
+            check_brains(bank, drawn_brains)
+        return
+    about = {"seed": seed, "drawn_brains": bool(drawn_brains)}
+    (bank / _ABOUT).write_text(json.dumps(about) + "\n", encoding="utf-8")
+
+
+def _about(bank: Path) -> dict:
+    return json.loads((bank / _ABOUT).read_text(encoding="utf-8"))
 
 
 def _save(bank: Path, entry: Entry, number: str, pair: Pair) -> None:

@@ -19,7 +19,7 @@ from decnn.errors import InputError, SetupError
 from decnn.model import Model
 from decnn.network import SliceNetwork, build_network
 from training import patches
-from training.bank import Entry, open_pairs
+from training.bank import Entry, check_brains, open_pairs
 from training.distributed import Group
 from training.heads.catalog import NAMES
 from training.run_log import RunLog
@@ -89,6 +89,7 @@ def fit(
         SetupError: the device or TensorBoard is not there, or the checkpoint cannot be written.
     """
     check_device(device)
+    check_brains(bank, settings.drawn_brains)
     for entry in entries(settings):
         open_pairs(bank, entry, settings.pairs, settings.fold)  # what is missing is said before anything is written
     left_out = _left_out(bank, settings) if settings.validate_every else []

@@ -42,7 +42,8 @@ class Settings:
     training.patches.PatchForm. fold: the fold of patients that is left out of every measured kind, 0 for none.
     validate_every: steps from one validation on the patients left out to the next, 0 for none. patience: validations
     without a better one after which a run (of one process) ends, 0 for never. init: SHA-256 of the model whose weights
-    the run started from, "" for none. heads: what the patches come from.
+    the run started from, "" for none. heads: what the patches come from. drawn_brains: see
+    training.heads.catalog.read_heads.
     """
 
     network: str = "DECNN"
@@ -73,6 +74,7 @@ class Settings:
     patience: int = 0
     seed: int = 1
     init: str = ""
+    drawn_brains: bool = False
     heads: tuple[Source, ...] = field(default_factory=_default_sources)
 
     def __post_init__(self) -> None:

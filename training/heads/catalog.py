@@ -20,25 +20,33 @@ _BRAINS = {
 }  # fmt: skip
 
 
-def check_heads(data: Path, names: Sequence[str]) -> None:
+def check_heads(data: Path, names: Sequence[str], drawn_brains: bool = False) -> None:
     """Raises InputError for unknown heads, and for files of theirs that are missing or altered."""
     if unknown := set(names) - set(NAMES):
         raise InputError(f"Unknown heads {sorted(unknown)}: choose from {', '.join(NAMES)}.")
-    check_sources(data, dict.fromkeys([*names, *(_BRAINS[name] for name in names if name in _BRAINS)]))
+    check_sources(data, dict.fromkeys([*names, *_brains(names, drawn_brains).values()]))
 
 
-def read_heads(data: Path, names: Sequence[str]) -> list[Head]:
+def read_heads(data: Path, names: Sequence[str], drawn_brains: bool = False) -> list[Head]:
     """Reads heads from the folder of the data.
+
+    drawn_brains: CTs get a brain that is drawn, not that of a labelled head, whose terms may be stricter.
 
     Raises InputError for unknown names, and for files that are missing or are not those of sources.toml.
     """
-    check_heads(data, names)
+    check_heads(data, names, drawn_brains)
+    brains = _brains(names, drawn_brains)
     labelled = {
         name: labelled_heads.read_head(data, name)
         for name in labelled_heads.NAMES
-        if name in names or name in {_BRAINS.get(ct) for ct in names}
+        if name in names or name in brains.values()
     }
     return [
-        labelled[name] if name in labelled else ct_heads.read_head(data, name, labelled[_BRAINS[name]])
+        labelled[name] if name in labelled else ct_heads.read_head(data, name, labelled.get(brains.get(name, "")))
         for name in names
     ]
+
+
+def _brains(names: Sequence[str], drawn: bool) -> dict[str, str]:
+    """The labelled head that gives each CT its brain."""
+    return {} if drawn else {name: _BRAINS[name] for name in names if name in _BRAINS}

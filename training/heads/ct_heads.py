@@ -1,4 +1,4 @@
-"""Heads known by a measured CT: tissues from its HU, and the brain, which CT hardly shows, from a labelled head."""
+"""Heads known by a measured CT: tissues from its HU, and a brain, which CT hardly shows, of labels or drawn."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import SimpleITK as sitk
 
 from decnn.hu import BODY_ABOVE_HU, BONE_ABOVE_HU
 from decnn.morphology import dilate_by_two
+from training.heads.drawn_brain import draw_brain
 from training.heads.head import (
     Head,
     Tissue,
@@ -28,8 +29,8 @@ _FAR_MM = 100.0
 _CAVITY_SEED_MM = 17.0
 
 
-def read_head(data: Path, name: str, brain: Head) -> Head:
-    """Reads a CT and fills its cranial cavity with the brain of a labelled head.
+def read_head(data: Path, name: str, brain: Head | None) -> Head:
+    """Reads a CT and fills its cranial cavity with the brain of a labelled head, or with a drawn one if None is given.
 
     Raises InputError when a file is missing.
     """
@@ -51,7 +52,7 @@ def read_head(data: Path, name: str, brain: Head) -> Head:
     tissue[~body] = Tissue.AIR
     if not inside.any():
         return Head(name, tissue, hu=hu, brain_distance=np.full(hu.shape, _FAR_MM, np.float32), has_vault=False)
-    tissue[inside] = _warped_brain(brain, inside)[inside]
+    tissue[inside] = (draw_brain(inside) if brain is None else _warped_brain(brain, inside))[inside]
     line_with_dura(tissue)
     return Head(name, tissue, hu=hu, brain_distance=-distance_inside(inside))
 

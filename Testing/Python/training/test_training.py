@@ -80,10 +80,10 @@ def test_a_kill_ends_the_workers_of_a_bank_at_once(tmp_path):
         "import os, runpy, sys, time\n"
         "from pathlib import Path\n"
         "from training import bank\n"
-        "def read_heads(data, names):\n"
+        "def read_heads(data, names, drawn_brains):\n"
         "    Path(sys.argv[-1], str(os.getpid())).touch()\n"
         "    time.sleep(100)\n"
-        "bank.read_heads, bank.check_heads = read_heads, lambda data, names: None\n"
+        "bank.read_heads, bank.check_heads = read_heads, lambda data, names, drawn_brains: None\n"
         "if __name__ == '__main__':\n"
         "    runpy.run_module('training', run_name='__main__')\n"
     )
