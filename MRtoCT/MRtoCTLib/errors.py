@@ -48,4 +48,4 @@ class ExportError(TaskError):
 
 
 class ExportCancelled(ExportError):
-    """The export was stopped before anything was written."""
+    """The export was stopped, and nothing was written."""

@@ -9,9 +9,13 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from decnn.errors import Cancelled, InputError, explain
+from decnn.io.folders import check_output_folder, publish
 from MRtoCTLib import nodes, validation
 from MRtoCTLib.errors import ExportCancelled, ExportError
-from MRtoCTLib.tasks.base import EngineTask, ignore
+from MRtoCTLib.tasks.base import EngineTask, State, ignore
+
+_SERIES = "series"
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,9 @@ def newFolder(parent: str) -> Path:
 class Export(EngineTask):
     """Starts at once; see EngineTask for how it goes on.
 
+    The engine writes into the workspace. Once it has ended, the series is moved to its place: an engine that is killed
+    leaves nothing there.
+
     Args:
         engine: the command that runs the engine.
         ctNode: a CT that this module made.
@@ -91,7 +98,7 @@ class Export(EngineTask):
         result: the folder with the series, once DONE.
 
     Raises:
-        ExportError: a CT that cannot be exported, or another export is running.
+        ExportError: a CT that cannot be exported, a folder that cannot be taken, or another export is running.
     """
 
     Error = ExportError
@@ -112,6 +119,10 @@ class Export(EngineTask):
         problem = validation.problemOfExport(ctNode, resample)
         if problem:
             raise ExportError(problem)
+        try:
+            folder = check_output_folder(folder)
+        except (InputError, OSError) as error:
+            raise ExportError(str(explain(error))) from error
         super().__init__(onChanged, onLog)
         self.ctNode = ctNode
         self.folder = folder
@@ -132,17 +143,43 @@ class Export(EngineTask):
             names = self.workspace.path / "mr_files.txt"
             names.write_text("\n".join(self.origin.files), encoding="utf-8")
             options += ["--reference-list", str(names)]
-        return [*self._engine, "export-dicom", str(path), str(self.folder), "--progress", "json", *options]
+        series = str(self.workspace.path / _SERIES)
+        return [*self._engine, "export-dicom", str(path), series, "--progress", "json", *options]
 
     def _nodes(self) -> list[Any]:
         return []  # all that is needed of the scene has been written
 
+    def _read(self) -> None:
+        try:
+            publish(self.workspace.path / _SERIES, self.folder, lambda: self.state is State.CANCELLING)
+        except Cancelled as error:
+            raise ExportCancelled(self._sentence("cancelled")) from error
+        except OSError as error:
+            raise ExportError(
+                _("The series could not be put into '{folder}' ({reason}): choose another folder.").format(
+                    folder=self.folder, reason=error.strerror or error
+                )
+                + f" {self._remains()}".rstrip()
+            ) from error
+        self._isTooLate = True
+
+    def _remains(self) -> str:
+        """What is said of files that could not be removed again, such as on a network drive that is gone."""
+        try:
+            if not self.folder.is_dir() or not any(self.folder.iterdir()):
+                return ""
+        except OSError:
+            pass  # then nobody knows
+        return _("A part of the series may be in '{folder}': remove it.").format(folder=self.folder)
+
     def _deliver(self) -> None:
-        self.result = self.folder  # the engine has put the series there
+        self.facts["output"] = str(self.folder)
+        self.result = self.folder
 
     def _sentence(self, what: str) -> str:
         return {
-            "cancelled": _("The export was cancelled: no file was written."),
+            "delivering": _("Moving the series to its folder"),
+            "cancelled": self._remains() or _("The export was cancelled: no file was written."),
             "removed": "",
             "undelivered": _("The export failed ({reason})."),
         }[what]
