@@ -49,3 +49,7 @@ class ExportError(TaskError):
 
 class ExportCancelled(ExportError):
     """The export was stopped, and nothing was written."""
+
+
+class SaveError(TaskError):
+    """A CT was not written into a file of its own."""

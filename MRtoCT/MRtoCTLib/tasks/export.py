@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from decnn.errors import Cancelled, InputError, explain
 from decnn.io.folders import check_output_folder, publish
-from MRtoCTLib import nodes, validation
+from MRtoCTLib import files, nodes, validation
 from MRtoCTLib.errors import ExportCancelled, ExportError
 from MRtoCTLib.tasks.base import EngineTask, State, ignore
 
@@ -29,13 +29,21 @@ class Origin:
 
 def originOf(ctNode: Any) -> Origin:
     """Where Slicer's DICOM database has the series of the MR that this CT was made from."""
-    mrNode = slicer.mrmlScene.GetNodeByID(ctNode.GetAttribute(nodes.SOURCE_ATTRIBUTE) or "")
+    mrNode = slicer.mrmlScene.GetNodeByID(ctNode.GetAttribute(nodes.SOURCE_ATTRIBUTE) or "") or _ofSeries(
+        ctNode.GetAttribute(nodes.SERIES_ATTRIBUTE)
+    )
     if mrNode is None or not mrNode.IsA("vtkMRMLScalarVolumeNode"):
         return Origin("", False, [])
     uids = (mrNode.GetAttribute("DICOM.instanceUIDs") or "").split()
     database = getattr(slicer, "dicomDatabase", None)
-    files = [database.fileForInstance(uid) for uid in uids] if database is not None and database.isOpen else []
-    return Origin(mrNode.GetName(), bool(uids), files if files and all(f and Path(f).is_file() for f in files) else [])
+    paths = [database.fileForInstance(uid) for uid in uids] if database is not None and database.isOpen else []
+    return Origin(mrNode.GetName(), bool(uids), paths if paths and all(p and Path(p).is_file() for p in paths) else [])
+
+
+def _ofSeries(uid: str | None) -> Any:
+    """The scene's volume of a DICOM series, for a CT that was loaded from a file; None if there is none."""
+    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if uid else []
+    return next((node for node in volumes if nodes.seriesUidOf(node) == uid), None)
 
 
 def isVerified(ctNode: Any, origin: Origin) -> bool:
@@ -116,6 +124,7 @@ class Export(EngineTask):
     ) -> None:
         if Export.current is not None:
             raise ExportError(_("An export is already running: wait until it has ended, or cancel it."))
+        files.restore(ctNode)
         problem = validation.problemOfExport(ctNode, resample)
         if problem:
             raise ExportError(problem)
@@ -133,10 +142,8 @@ class Export(EngineTask):
         self._start()
 
     def _command(self) -> list[str]:
-        attributes = [name for name in self.ctNode.GetAttributeNames() if name.startswith("MRtoCT.")]
-        metadata = {name: self.ctNode.GetAttribute(name) for name in attributes}
         path = self.workspace.path / "ct.nrrd"
-        nodes.writeVolume(self.ctNode, path, metadata, nodes.matrixBetween(self.ctNode, None))
+        nodes.writeVolume(self.ctNode, path, files.metadataOf(self.ctNode), nodes.matrixBetween(self.ctNode, None))
         options = ["--resample", "--allow-moved"] if self.resample else []
         options += ["--unverified-reference"] if self.unverifiedReference else []
         if self.origin.files:

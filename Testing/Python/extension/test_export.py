@@ -44,6 +44,12 @@ class DicomDatabase:
     def fileForInstance(self, uid: str) -> str:
         return self._files.get(uid, "")
 
+    def instanceValue(self, uid: str, tag: str) -> str:
+        group, element = tag.split(",")
+        return (
+            str(pydicom.dcmread(self._files[uid])[int(group, 16), int(element, 16)].value) if uid in self._files else ""
+        )
+
 
 @pytest.fixture
 def panel():
