@@ -48,4 +48,8 @@ class ExportError(TaskError):
 
 
 class ExportCancelled(ExportError):
-    """The export was stopped before anything was written."""
+    """The export was stopped, and nothing was written."""
+
+
+class SaveError(TaskError):
+    """A CT was not written into a file of its own."""

@@ -12,9 +12,9 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
 import decnn.options
 from decnn import catalog
 from decnn.errors import InputError
-from MRtoCTLib import dependencies
+from MRtoCTLib import dependencies, files, validation
 from MRtoCTLib.display import overlay
-from MRtoCTLib.errors import SynthesisError
+from MRtoCTLib.errors import SaveError, SynthesisError
 from MRtoCTLib.parameters import MRtoCTParameterNode
 from MRtoCTLib.tasks.base import EngineTask, State, ignore
 from MRtoCTLib.tasks.check import Check
@@ -167,6 +167,22 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         """
         task = Export(self.engine, ctNode, Path(folder), resample, unverifiedReference, onChanged, onLog)
         return _run(task, waitForCompletion)
+
+    @staticmethod
+    def save(ctNode: Any, path: Any) -> None:
+        """Write a CT to a file that an export takes again; what Slicer itself saves does not say who made it.
+
+        Args:
+            ctNode: a CT that this module made.
+            path: of a .nrrd or .mha file.
+
+        Raises:
+            SaveError: it is no CT of this module, or cannot be written.
+        """
+        problem = validation.problemOfCt(ctNode)
+        if problem:
+            raise SaveError(problem)
+        files.save(ctNode, Path(path))
 
     @property
     def isRunning(self) -> bool:

@@ -10,6 +10,8 @@ from slicer.i18n import tr as _
 
 from MRtoCTLib.errors import SynthesisError
 
+PREFIX = "MRtoCT."
+"""Of the attributes that this module gives to nodes."""
 MODEL_ATTRIBUTE = "MRtoCT.Model"
 WEIGHTS_ATTRIBUTE = "MRtoCT.WeightsSHA256"
 SOURCE_ATTRIBUTE = "MRtoCT.SourceVolume"
@@ -31,18 +33,34 @@ def outputName(mrNode: Any) -> str:
 def writeVolume(
     node: Any, path: Path, metadata: dict[str, str] | None = None, toWorld: np.ndarray | None = None
 ) -> None:
-    """Write the node's voxels and grid (not its parent transform) to an image file.
-
-    Args:
-        node: a volume.
-        path: the file.
-        metadata: entries for the file's header.
-        toWorld: 4 x 4 matrix from RAS to RAS that moves the grid.
+    """Write the image of a node to a file in the folder for temporary files; see imageOf.
 
     Raises:
         SynthesisError: it cannot be written, such as on a full disk.
     """
     import SimpleITK as sitk  # here, or every start of Slicer would wait for it
+
+    image = imageOf(node, metadata, toWorld)
+    try:
+        sitk.WriteImage(image, str(path))
+    except RuntimeError as error:
+        raise SynthesisError(
+            _(
+                "The volume could not be written to '{folder}': free disk space there, or choose another folder for "
+                "temporary files in the application settings."
+            ).format(folder=path.parent)
+        ) from error
+
+
+def imageOf(node: Any, metadata: dict[str, str] | None = None, toWorld: np.ndarray | None = None) -> Any:
+    """The node's voxels and grid (not its parent transform) as a SimpleITK image.
+
+    Args:
+        node: a volume.
+        metadata: entries for the image's header.
+        toWorld: 4 x 4 matrix from RAS to RAS that moves the grid.
+    """
+    import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(slicer.util.arrayFromVolume(node))
     spacing, origin = np.array(node.GetSpacing()), np.array(node.GetOrigin())
@@ -57,15 +75,7 @@ def writeVolume(
     image.SetOrigin((toLps @ origin).tolist())
     for key, value in (metadata or {}).items():
         image.SetMetaData(key, value)
-    try:
-        sitk.WriteImage(image, str(path))
-    except RuntimeError as error:
-        raise SynthesisError(
-            _(
-                "The volume could not be written to '{folder}': free disk space there, or choose another folder for "
-                "temporary files in the application settings."
-            ).format(folder=path.parent)
-        ) from error
+    return image
 
 
 def directionsOf(node: Any) -> np.ndarray:

@@ -95,21 +95,32 @@ def problemOfTransform(node: Any, ctNode: Any) -> str:
     ).format(name=node.GetName(), ct=ctNode.GetName())
 
 
-def problemOfExport(ctNode: Any, resample: bool) -> str:
-    """Why this node cannot be exported, as a sentence; "" if it can. resample: whether the grid may be changed."""
+def problemOfCt(ctNode: Any) -> str:
+    """Why this node is no CT of this module, as a sentence; "" if it is one, and says who made it."""
     if ctNode is None:
         return _("Select the synthetic CT, or synthesize one first.")
-    name = ctNode.GetName()
     if problemOfInput(ctNode):
         return problemOfInput(ctNode)
-    if not ctNode.GetAttribute(MODEL_ATTRIBUTE) or not ctNode.GetAttribute(WEIGHTS_ATTRIBUTE):
-        return _("'{name}' does not say which model made it: select a CT that this module made.").format(name=name)
+    if ctNode.GetAttribute(MODEL_ATTRIBUTE) and ctNode.GetAttribute(WEIGHTS_ATTRIBUTE):
+        return ""
+    return _(
+        "'{name}' does not say which model made it: synthesize it once more, or load one that does. A scene (.mrb) "
+        "does, and so does a .nrrd or .mha file of mrtoct or of logic.save(). NIfTI does not, nor does a volume "
+        "that Slicer itself has saved."
+    ).format(name=ctNode.GetName())
+
+
+def problemOfExport(ctNode: Any, resample: bool) -> str:
+    """Why this node cannot be exported, as a sentence; "" if it can. resample: whether the grid may be changed."""
+    problem = problemOfCt(ctNode)
+    if problem:
+        return problem
     toWorld = matrixBetween(ctNode, None)
     if toWorld is None:
         return _(
             "'{name}' stands under a transform that is not linear, and DICOM cannot hold that: harden the transform, "
             "or take the CT out of it (module Transforms)."
-        ).format(name=name)
+        ).format(name=ctNode.GetName())
     if resample:
         return ""
     return problemOfPlace(ctNode) or _problemOfGrid(ctNode)

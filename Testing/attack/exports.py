@@ -84,8 +84,9 @@ def _export(
     **options: bool,
 ) -> Callable[[Path], list[str]]:
     def attempt(folder: Path) -> list[str]:
-        from decnn.io.dicom_ct import check_output_folder, export_series
+        from decnn.io.dicom_ct import export_series
         from decnn.io.dicom_mr import read_source
+        from decnn.io.folders import check_output_folder
         from decnn.io.provenance import SOURCE_SERIES, Maker
 
         ct = sitk.Image(make_ct(direction))

@@ -9,7 +9,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from MRtoCTLib import validation
+from MRtoCTLib import files, validation
 from MRtoCTLib.panel.runcontrols import showError, showRun
 from MRtoCTLib.tasks import export
 from MRtoCTLib.tasks.base import State
@@ -49,6 +49,7 @@ class ExportSection(VTKObservationMixin):
                 self.removeObserver(self._ctNode, event, self.onCtModified)
             if ctNode is not None:
                 self.addObserver(ctNode, event, self.onCtModified)
+        files.restore(ctNode)
         self._ctNode = ctNode
         # Asked once and not at every change: it is a question to the database for each file.
         self._origin = export.originOf(ctNode) if ctNode is not None else None

@@ -78,6 +78,7 @@ class EngineTask:
         self._engineError: dict[str, Any] = {}
         self._cancelReason = ""
         self._reading: futures.Future[None] | None = None
+        self._isTooLate = False  # what was asked for is there already, so a cancel comes too late
         self._started = time.monotonic()
         self._pace: tuple[float, float] | None = None  # when the work was at which fraction, once it goes evenly
 
@@ -119,8 +120,9 @@ class EngineTask:
         raise NotImplementedError
 
     def _read(self) -> None:
-        """Read the engine's files, for _deliver(). Done in a thread, so that a large file does not hold the application
-        up: it must not touch a node.
+        """Take what the engine has made out of the workspace, for _deliver().
+
+        Done in a thread, so that a large file does not hold the application up: it must not touch a node.
         """
 
     def _deliver(self) -> None:
@@ -128,7 +130,9 @@ class EngineTask:
         raise NotImplementedError
 
     def _sentence(self, what: str) -> str:
-        """What is said of this kind of task when it was "cancelled", its nodes were "removed", or "undelivered"."""
+        """What is said of this kind of task when it is "delivering", was "cancelled", its nodes were "removed", or its
+        result "undelivered".
+        """
         raise NotImplementedError
 
     @property
@@ -183,10 +187,11 @@ class EngineTask:
     def abort(self) -> None:
         """Stop the engine and wait for its end; for when there will be nobody to poll()."""
         if self.isRunning:
+            self.state = State.CANCELLING
             self._process.stop()
             if self._reading is not None:
                 futures.wait([self._reading])
-            self._end(State.CANCELLED, self.Cancelled(self._sentence("cancelled")))
+            self._finish()
 
     def _onEvent(self, event: dict[str, Any]) -> None:
         kind = event["event"]
@@ -224,11 +229,13 @@ class EngineTask:
             executor = futures.ThreadPoolExecutor(1, "MRtoCT reader")
             self._reading = executor.submit(self._read)
             executor.shutdown(wait=False)  # the thread ends with its work
+            self.stage = self._sentence("delivering")
+            self._tellOfChange()
         return self._reading is None or self._reading.done()
 
     def _finish(self) -> None:
         """The engine has ended: bring home what it made, or say why it made nothing."""
-        if self.state is State.CANCELLING:
+        if self.state is State.CANCELLING and not self._isTooLate:
             self._end(State.CANCELLED, self.Cancelled(self._cancelReason or self._sentence("cancelled")))
             return
         code = self._process.exitCode

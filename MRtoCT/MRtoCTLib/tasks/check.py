@@ -57,6 +57,7 @@ class Check(EngineTask):
 
     def _sentence(self, what: str) -> str:
         return {
+            "delivering": "",
             "cancelled": _("The check was cancelled."),
             "removed": _("The MR was removed, so it was not checked."),
             "undelivered": _("The MR was not checked ({reason})."),

@@ -73,6 +73,7 @@ class Comparison(EngineTask):
 
     def _sentence(self, what: str) -> str:
         return {
+            "delivering": _("Loading the results"),
             "cancelled": _("The comparison was cancelled."),
             "removed": _("A volume was removed, so the comparison was cancelled."),
             "undelivered": _("The result of the comparison could not be loaded ({reason})."),

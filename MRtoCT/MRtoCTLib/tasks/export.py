@@ -9,9 +9,13 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from MRtoCTLib import nodes, validation
+from decnn.errors import Cancelled, InputError, explain
+from decnn.io.folders import check_output_folder, publish
+from MRtoCTLib import files, nodes, validation
 from MRtoCTLib.errors import ExportCancelled, ExportError
-from MRtoCTLib.tasks.base import EngineTask, ignore
+from MRtoCTLib.tasks.base import EngineTask, State, ignore
+
+_SERIES = "series"
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,21 @@ class Origin:
 
 def originOf(ctNode: Any) -> Origin:
     """Where Slicer's DICOM database has the series of the MR that this CT was made from."""
-    mrNode = slicer.mrmlScene.GetNodeByID(ctNode.GetAttribute(nodes.SOURCE_ATTRIBUTE) or "")
+    mrNode = slicer.mrmlScene.GetNodeByID(ctNode.GetAttribute(nodes.SOURCE_ATTRIBUTE) or "") or _ofSeries(
+        ctNode.GetAttribute(nodes.SERIES_ATTRIBUTE)
+    )
     if mrNode is None or not mrNode.IsA("vtkMRMLScalarVolumeNode"):
         return Origin("", False, [])
     uids = (mrNode.GetAttribute("DICOM.instanceUIDs") or "").split()
     database = getattr(slicer, "dicomDatabase", None)
-    files = [database.fileForInstance(uid) for uid in uids] if database is not None and database.isOpen else []
-    return Origin(mrNode.GetName(), bool(uids), files if files and all(f and Path(f).is_file() for f in files) else [])
+    paths = [database.fileForInstance(uid) for uid in uids] if database is not None and database.isOpen else []
+    return Origin(mrNode.GetName(), bool(uids), paths if paths and all(p and Path(p).is_file() for p in paths) else [])
+
+
+def _ofSeries(uid: str | None) -> Any:
+    """The scene's volume of a DICOM series, for a CT that was loaded from a file; None if there is none."""
+    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if uid else []
+    return next((node for node in volumes if nodes.seriesUidOf(node) == uid), None)
 
 
 def isVerified(ctNode: Any, origin: Origin) -> bool:
@@ -79,6 +91,9 @@ def newFolder(parent: str) -> Path:
 class Export(EngineTask):
     """Starts at once; see EngineTask for how it goes on.
 
+    The engine writes into the workspace. Once it has ended, the series is moved to its place: an engine that is killed
+    leaves nothing there.
+
     Args:
         engine: the command that runs the engine.
         ctNode: a CT that this module made.
@@ -91,7 +106,7 @@ class Export(EngineTask):
         result: the folder with the series, once DONE.
 
     Raises:
-        ExportError: a CT that cannot be exported, or another export is running.
+        ExportError: a CT that cannot be exported, a folder that cannot be taken, or another export is running.
     """
 
     Error = ExportError
@@ -109,9 +124,14 @@ class Export(EngineTask):
     ) -> None:
         if Export.current is not None:
             raise ExportError(_("An export is already running: wait until it has ended, or cancel it."))
+        files.restore(ctNode)
         problem = validation.problemOfExport(ctNode, resample)
         if problem:
             raise ExportError(problem)
+        try:
+            folder = check_output_folder(folder)
+        except (InputError, OSError) as error:
+            raise ExportError(str(explain(error))) from error
         super().__init__(onChanged, onLog)
         self.ctNode = ctNode
         self.folder = folder
@@ -122,27 +142,51 @@ class Export(EngineTask):
         self._start()
 
     def _command(self) -> list[str]:
-        attributes = [name for name in self.ctNode.GetAttributeNames() if name.startswith("MRtoCT.")]
-        metadata = {name: self.ctNode.GetAttribute(name) for name in attributes}
         path = self.workspace.path / "ct.nrrd"
-        nodes.writeVolume(self.ctNode, path, metadata, nodes.matrixBetween(self.ctNode, None))
+        nodes.writeVolume(self.ctNode, path, files.metadataOf(self.ctNode), nodes.matrixBetween(self.ctNode, None))
         options = ["--resample", "--allow-moved"] if self.resample else []
         options += ["--unverified-reference"] if self.unverifiedReference else []
         if self.origin.files:
             names = self.workspace.path / "mr_files.txt"
             names.write_text("\n".join(self.origin.files), encoding="utf-8")
             options += ["--reference-list", str(names)]
-        return [*self._engine, "export-dicom", str(path), str(self.folder), "--progress", "json", *options]
+        series = str(self.workspace.path / _SERIES)
+        return [*self._engine, "export-dicom", str(path), series, "--progress", "json", *options]
 
     def _nodes(self) -> list[Any]:
         return []  # all that is needed of the scene has been written
 
+    def _read(self) -> None:
+        try:
+            publish(self.workspace.path / _SERIES, self.folder, lambda: self.state is State.CANCELLING)
+        except Cancelled as error:
+            raise ExportCancelled(self._sentence("cancelled")) from error
+        except OSError as error:
+            raise ExportError(
+                _("The series could not be put into '{folder}' ({reason}): choose another folder.").format(
+                    folder=self.folder, reason=error.strerror or error
+                )
+                + f" {self._remains()}".rstrip()
+            ) from error
+        self._isTooLate = True
+
+    def _remains(self) -> str:
+        """What is said of files that could not be removed again, such as on a network drive that is gone."""
+        try:
+            if not self.folder.is_dir() or not any(self.folder.iterdir()):
+                return ""
+        except OSError:
+            pass  # then nobody knows
+        return _("A part of the series may be in '{folder}': remove it.").format(folder=self.folder)
+
     def _deliver(self) -> None:
-        self.result = self.folder  # the engine has put the series there
+        self.facts["output"] = str(self.folder)
+        self.result = self.folder
 
     def _sentence(self, what: str) -> str:
         return {
-            "cancelled": _("The export was cancelled: no file was written."),
+            "delivering": _("Moving the series to its folder"),
+            "cancelled": self._remains() or _("The export was cancelled: no file was written."),
             "removed": "",
             "undelivered": _("The export failed ({reason})."),
         }[what]

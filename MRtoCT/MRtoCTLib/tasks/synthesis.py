@@ -77,6 +77,7 @@ class Synthesis(EngineTask):
 
     def _sentence(self, what: str) -> str:
         return {
+            "delivering": _("Loading the CT"),
             "cancelled": _("The synthesis was cancelled."),
             "removed": _("The MR or the output volume was removed, so the synthesis was cancelled."),
             "undelivered": _("The CT could not be loaded ({reason})."),

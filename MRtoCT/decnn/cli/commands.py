@@ -135,9 +135,10 @@ def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
 def export_dicom(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     stop.listen()
     reporter.progress(0.0, "Starting")
-    from decnn.io.dicom_ct import check_output_folder, export_series
+    from decnn.io.dicom_ct import export_series
     from decnn.io.dicom_mr import listed_files, read_source
     from decnn.io.dicom_read import import_pydicom
+    from decnn.io.folders import check_output_folder
     from decnn.io.images import read_image
     from decnn.io.provenance import maker_of
 
@@ -161,6 +162,7 @@ def export_dicom(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) 
         arguments.unverified_reference,
         report=lambda fraction, stage: reporter.progress(0.2 + 0.79 * fraction, stage),
         before_publishing=stop.hold,
+        should_cancel=lambda: stop.requested,
     )
     reporter.published()
     for finding in result.findings:

@@ -20,6 +20,7 @@ from decnn.hu import AIR_HU
 from decnn.io.dicom_mr import Source, valid_uid
 from decnn.io.dicom_read import import_pydicom
 from decnn.io.dicom_tags import common_tags, fill_slice, usable_tags
+from decnn.io.folders import publish
 from decnn.io.images import read_image, same_grid, umask
 from decnn.io.provenance import Maker, check_origin, origin_of
 from decnn.steps import Report, silent
@@ -37,22 +38,6 @@ class ExportResult:
     series_uid: str
     frame_of_reference_uid: str
     findings: list[Finding]
-
-
-def check_output_folder(output: str | Path) -> Path:
-    """The absolute path of a folder that can be made, or that is empty; InputError if it is neither."""
-    path = Path(output).absolute()
-    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
-        raise InputError(f"The output {output} exists already and is no empty folder: give the name of a new folder.")
-    if not path.parent.is_dir():
-        raise InputError(f"The folder {path.parent} of the output does not exist: create it first.")
-    try:
-        # An empty folder is enough: the one above it may be closed.
-        with tempfile.TemporaryDirectory(dir=path if path.is_dir() else path.parent, prefix=".decnn-"):
-            pass
-    except OSError as error:
-        raise InputError(f"The output {output} cannot be written: choose a folder that you may write to.") from error
-    return path
 
 
 def prepare_ct(
@@ -118,18 +103,20 @@ def export_series(
     unverified: bool = False,
     report: Report = silent,
     before_publishing: Callable[[], None] = lambda: None,
+    should_cancel: Callable[[], bool] = lambda: False,
 ) -> ExportResult:
     """Writes the CT as a DICOM series: into a temporary folder, read back to be sure, and renamed to ``output``.
 
     Args:
         ct: synthetic CT in HU.
-        output: see ``check_output_folder``.
+        output: see ``decnn.io.folders``.
         maker: the model's name and SHA-256 go into every file.
         source: the MR series; without it study, series and frame of reference are new, and a finding says so.
         resample, allow_moved: see ``prepare_ct``; a CT that was moved gets a new frame of reference.
         unverified: take a CT that does not say which MR it was made from, see ``decnn.io.provenance.check_origin``.
         report: called with (fraction 0..1, stage).
-        before_publishing: called when nothing but the renaming is left to do.
+        before_publishing: called when nothing but the move to its place is left to do.
+        should_cancel: asked from then on, as long as nothing is in its place.
 
     Raises:
         InputError: see ``prepare_ct`` and ``check_origin``.
@@ -168,7 +155,9 @@ def export_series(
         if not same_grid(written, ct) or not np.array_equal(sitk.GetArrayViewFromImage(written), array):
             raise SetupError(f"What was written to {output} is not what comes back: check the disk, and try again.")
         before_publishing()
-        _publish(temporary, output)
+        # mkdtemp makes folders private; the user's own umask decides what a result is.
+        temporary.chmod(0o777 & ~umask())
+        publish(temporary, output, should_cancel)
     except OSError as error:
         raise SetupError(
             f"The series {output} cannot be written ({error.strerror}): is the disk full?", code="file-system"
@@ -243,34 +232,6 @@ def _identity_findings(source: Source | None, moved: bool, patient_id: str) -> l
 def _sorted(image: sitk.Image) -> sitk.Image:
     """The same voxels with axes that run, as nearly as may be, to the left, to the back and to the head."""
     return sitk.DICOMOrient(image, "LPS")
-
-
-def _publish(files: Path, output: Path) -> None:
-    """Moves a folder to its name in one step, where the place allows it; else copies its files.
-
-    A folder of the user's own may be a mount point, lie in a folder that must not be written to, or on another disk.
-    """
-    files.chmod(0o777 & ~umask())  # mkdtemp makes folders private; the user's own umask decides what a result is
-    existed = output.exists()
-    try:
-        if existed:
-            output.rmdir()
-        files.rename(output)
-        return
-    except OSError:
-        if not output.exists():
-            output.mkdir()
-    copied: list[Path] = []
-    try:
-        for file in sorted(files.iterdir()):
-            copied.append(output / file.name)
-            shutil.copyfile(file, copied[-1])
-    except BaseException:
-        for path in copied:
-            path.unlink(missing_ok=True)
-        if not existed:
-            output.rmdir()
-        raise
 
 
 def _workplace(output: Path) -> Path:

@@ -1,6 +1,6 @@
 """Who made a synthetic CT, and of which MR: in the image's own header where the format has room (.nrrd, .mha).
 
-Slicer shows the same entries as attributes of the volume node, and writes a node's attributes into a .nrrd file.
+In Slicer the volume node has the same entries as attributes. Slicer writes them into a scene, not into an image file.
 """
 
 import hashlib
@@ -130,13 +130,17 @@ def sign_confidence(image: sitk.Image) -> None:
     image.SetMetaData("MRtoCT.Notice", NOTICE)
 
 
-def weights_in(path: Path) -> str:
-    """SHA-256 of the weights that made the CT in a file, "" if it does not say; RuntimeError if it cannot be read."""
+def entries_in(path: Path) -> dict[str, str]:
+    """What the header of a file says of the CT in it, by key; RuntimeError if the file cannot be read."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
-    key = "MRtoCT.WeightsSHA256"
-    return reader.GetMetaData(key) if reader.HasMetaDataKey(key) else ""
+    return {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys() if key.startswith("MRtoCT.")}
+
+
+def weights_in(path: Path) -> str:
+    """SHA-256 of the weights that made the CT in a file, "" if it does not say; RuntimeError if it cannot be read."""
+    return entries_in(path).get("MRtoCT.WeightsSHA256", "")
 
 
 def maker_of(ct: sitk.Image, name: str | None = None, weights_sha256: str | None = None) -> Maker:

@@ -20,9 +20,10 @@ import dicom_judge
 from decnn import NOTICE, __version__
 from decnn.errors import Cancelled, InputError, SetupError
 from decnn.io import dicom_ct
-from decnn.io.dicom_ct import check_output_folder, prepare_ct
+from decnn.io.dicom_ct import prepare_ct
 from decnn.io.dicom_mr import COPIED_TAGS, Source, read_source
 from decnn.io.dicom_tags import LABEL
+from decnn.io.folders import check_output_folder
 from decnn.io.images import read_image, same_grid
 from decnn.io.provenance import SOURCE_SERIES, Maker, Origin, check_origin, hash_of, maker_of, sign
 from dicom_phantom import FRAME, SAGITTAL, SERIES, STUDY, make_ct, write_enhanced_mr, write_mr
@@ -512,20 +513,3 @@ def test_square_pixels_on_request(tmp_path: Path) -> None:
     file = slices(tmp_path / "out")[0]
     assert list(file.PixelSpacing) == [1, 1] and file.SpacingBetweenSlices == 1
     assert float(file.SliceLocation) == pytest.approx(float(file.ImagePositionPatient[2]))
-
-
-def test_a_folder_that_cannot_be_replaced_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a mount point, or a folder in one that must not be written to."""
-    (tmp_path / "out").mkdir()
-
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(16, "Device or resource busy")
-
-    monkeypatch.setattr(Path, "rmdir", refuse)
-    export_series(make_ct(), check_output_folder(tmp_path / "out"), MAKER)
-    assert len(list((tmp_path / "out").iterdir())) == 9 and len(list(tmp_path.iterdir())) == 1
-    monkeypatch.setattr("decnn.io.dicom_ct.shutil.copyfile", refuse)
-    (tmp_path / "full").mkdir()
-    with pytest.raises(SetupError, match="cannot be written"):
-        export_series(make_ct(), tmp_path / "full", MAKER)
-    assert list((tmp_path / "full").iterdir()) == []

@@ -1,7 +1,12 @@
 """Export over the real scene and the real engine: the same HU in the same place, whose it is, and what is refused."""
 
+import os
+import shutil
+import signal
 import stat
 import sys
+import tempfile
+import time
 import types
 from pathlib import Path
 
@@ -16,11 +21,14 @@ import qt
 import slicer
 import vtk
 
+import fake_engine
+from decnn.io.folders import publish
 from decnn.io.images import read_image, same_grid
 from decnn.io.provenance import SOURCE_SERIES
 from dicom_phantom import FRAME, SAGITTAL, SERIES, STUDY, make_ct, write_mr
 from MRtoCTLib.errors import ExportError
 from MRtoCTLib.tasks import export
+from MRtoCTLib.tasks.base import State
 from MRtoCTLib.tasks.process import engineCommand
 
 FACTS = {"MRtoCT.Model": "decnn-head-t1", "MRtoCT.ModelVersion": "1.2.3", "MRtoCT.WeightsSHA256": "ab" * 32}
@@ -35,6 +43,12 @@ class DicomDatabase:
 
     def fileForInstance(self, uid: str) -> str:
         return self._files.get(uid, "")
+
+    def instanceValue(self, uid: str, tag: str) -> str:
+        group, element = tag.split(",")
+        return (
+            str(pydicom.dcmread(self._files[uid])[int(group, 16), int(element, 16)].value) if uid in self._files else ""
+        )
 
 
 @pytest.fixture
@@ -278,3 +292,88 @@ def test_the_series_is_opened_and_imported_by_a_click(panel, out, monkeypatch) -
     panel.ui.exportImportButton.click()
     assert [Path(path) for path in (*opened, *imported)] == [series, series]
     assert panel.ui.exportStatusLabel.text == "The series is in Slicer's DICOM database."
+
+
+def run(task) -> None:
+    end = time.monotonic() + 60
+    while not task.poll():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("stage", ["Acting", "Starting", "Reading the CT", "Writing the slices", "Reading them back"])
+def test_an_engine_that_is_killed_leaves_nothing_in_the_users_folder(panel, out, stage) -> None:
+    """As on Windows, where a cancel kills it at once."""
+    _mr, ct = add_pair(panel, make_ct())
+    engine = fake_engine.command("hang") if stage == "Acting" else engineCommand()
+
+    def kill(task) -> None:
+        if task.stage == stage:
+            assert list(out.iterdir()) == []
+            os.killpg(task._process._process.pid, signal.SIGKILL)
+
+    task = export.Export(engine, ct, out / "series", onChanged=kill)
+    run(task)
+    assert task.state is State.FAILED and "ended unexpectedly" in str(task.error)
+    assert list(out.iterdir()) == [] and not task.workspace.path.exists()
+
+
+@pytest.fixture
+def other_disk():
+    """A folder to which a series in the workspace cannot be renamed."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == Path(tempfile.gettempdir()).stat().st_dev:
+        pytest.skip("there is no second disk")
+    folder = Path(tempfile.mkdtemp(dir=memory))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_the_sentence_after_a_cancel_tells_what_is_there(panel, other_disk, monkeypatch, exists) -> None:
+    _mr, ct = add_pair(panel, make_ct())
+    folder = other_disk / "series"
+    if exists:
+        folder.mkdir()
+    for moment in ("before", "after"):
+        task = export.Export(engineCommand(), ct, folder)
+
+        def at_the_moment(*arguments, moment=moment, task=task) -> None:
+            if moment == "before":
+                task.cancel()
+            publish(*arguments)
+            if moment == "after":
+                task.cancel()
+
+        monkeypatch.setattr(export, "publish", at_the_moment)
+        run(task)
+        if moment == "before":
+            assert (task.state, str(task.error)) == (State.CANCELLED, "The export was cancelled: no file was written.")
+            assert [path for path in other_disk.rglob("*") if path != folder] == []
+    assert (task.state, task.error, task.result) == (State.DONE, None, folder)
+    assert len(list(folder.iterdir())) == 9 and os.listdir(other_disk) == ["series"]
+
+
+def test_slicer_that_quits_after_the_series_is_there_tells_so(panel, out, monkeypatch) -> None:
+    _mr, ct = add_pair(panel, make_ct())
+    task = export.Export(engineCommand(), ct, out / "series")
+    monkeypatch.setattr(export, "publish", lambda *arguments: (publish(*arguments), time.sleep(0.3)))
+    while task._reading is None:
+        task.poll()
+    task.abort()
+    assert task.state is State.DONE and len(list((out / "series").iterdir())) == 9
+
+
+def test_a_folder_that_cannot_be_taken_is_told_at_once(panel, out) -> None:
+    _mr, ct = add_pair(panel, make_ct())
+    (out / "full").mkdir()
+    (out / "full" / "mine").touch()
+    for folder, said in ((out / "full", "no empty folder"), (out / "no" / "series", "create it first")):
+        with pytest.raises(ExportError, match=said):
+            panel.widget.logic.exportDicom(ct, folder)
+    task = export.Export(engineCommand(), ct, out / "series")
+    (out / "series").mkdir()
+    (out / "series" / "mine").touch()
+    run(task)
+    assert task.state is State.FAILED and "could not be put into" in str(task.error)
+    assert os.listdir(out / "series") == ["mine"]
