@@ -9,7 +9,10 @@ from decnn.evaluation.metrics import cell, markdown
 from decnn.hu import BONE_ABOVE_HU
 from training.experiments.evaluate_heads import table as heads_table
 from training.experiments.evaluate_slices import table as slices_table
+from training.experiments.explain_bone import table as bone_table
 
+FIGURES = ("slices", "heads", "bone", "repeated")
+"""JSON files of evaluate-slices, evaluate, explain-bone and evaluate --repeated."""
 BEGIN, END = "<!-- quality: made by `make quality`, do not edit -->", "<!-- /quality -->"
 _HEAD = "<!-- made by `make quality` from {folder}: do not edit -->\n\n# Quality of {model} {version}\n\n"
 _PAGE = """{head}The figures belong to the bundled weights, SHA-256 `{sha256}`. Bone is what lies above {bone} HU.
@@ -33,6 +36,20 @@ the MR is simulated from it. Where it is labels, the CT is drawn from them: its 
 
 {heads_table}
 
+## Why bone comes out too low
+
+The same scores on slices, with one possible cause at a time taken away. Blurring the CT takes away its sharpness.
+Deforming it smoothly onto the synthetic CT takes away what is left of MR and CT not lying on each other, and some of
+the network's own errors: a bound, not a figure of the model.
+
+{bone_table}
+
+## What the form of a slice costs
+
+Whole heads as above, with each slice as its own neighbours, as real slices are given. Compare with the tables above.
+
+{repeated_table}
+
 ## What was not measured
 
 - The error in HU on whole volumes of one person.
@@ -49,27 +66,32 @@ def write_quality(results: Path, page: Path, readme: Path) -> None:
     """Writes the page, and what stands between the two marks in README.
 
     Args:
-        results: folder with slices.json (of ``evaluate-slices``) and heads.json (of ``evaluate``) of one model.
+        results: folder with the files of FIGURES, of one model.
 
     Raises:
         InputError: a file is missing or no result, they belong to different models, or README has no marks.
     """
-    slices, heads = (_read(results / name) for name in ("slices.json", "heads.json"))
-    if slices["weights_sha256"] != heads["weights_sha256"]:
-        raise InputError(f"slices.json and heads.json in {results.name} belong to different models: measure one model.")
+    found = {name: _read(results / f"{name}.json") for name in FIGURES}
+    slices, heads = found["slices"], found["heads"]
+    for name, measured in found.items():
+        if measured["weights_sha256"] != slices["weights_sha256"]:
+            raise InputError(
+                f"slices.json and {name}.json in {results.name} belong to different models: measure one model."
+            )
     text = readme.read_text(encoding="utf-8")
     start, end = text.find(BEGIN), text.find(END)
     if start < 0 or end < start:
         raise InputError(f"{readme.name} lacks the marks {BEGIN} and {END}: put them where the figures shall stand.")
-    page.write_text(page_of(slices, heads, results.name), encoding="utf-8")
+    page.write_text(page_of(found, results.name), encoding="utf-8")
     figures = "\n".join(["", *figures_of(slices, heads), ""])
     readme.write_text(text[: start + len(BEGIN)] + figures + text[end:], encoding="utf-8")
 
 
-def page_of(slices: dict[str, Any], heads: dict[str, Any], folder: str) -> str:
+def page_of(found: dict[str, dict[str, Any]], folder: str) -> str:
     """The page as Markdown."""
+    slices, heads = found["slices"], found["heads"]
     commands = (
-        f"- `{r['made']['command']}` (commit {r['made']['commit']}, {r['made']['date']})" for r in (slices, heads)
+        f"- `{r['made']['command']}` (commit {r['made']['commit']}, {r['made']['date']})" for r in found.values()
     )
     return _PAGE.format(
         head=_HEAD.format(folder=f"training/results/{folder}", model=slices["model"], version=slices["version"]),
@@ -79,6 +101,8 @@ def page_of(slices: dict[str, Any], heads: dict[str, Any], folder: str) -> str:
         slices=slices["slices"],
         slices_table=slices_table(slices),
         heads_table=heads_table(heads),
+        bone_table=bone_table(found["bone"]),
+        repeated_table=heads_table(found["repeated"]),
         commands="\n".join(commands),
     )
 
@@ -114,5 +138,5 @@ def _read(path: Path) -> dict[str, Any]:
         if "weights_sha256" in result and "made" in result:
             return result
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path.name} cannot be read ({error}): make it with evaluate-slices, or evaluate.") from error
-    raise InputError(f"{path.name} holds no figures of a model: make it with evaluate-slices, or evaluate.")
+        raise InputError(f"{path.name} cannot be read ({error}): see training/README.md.") from error
+    raise InputError(f"{path.name} holds no figures of a model: see training/README.md.")
