@@ -26,8 +26,8 @@ from training.experiments.evaluate_pairs import evaluate_pairs
 from training.experiments.evaluate_pairs import table as pairs_table
 from training.experiments.evaluate_slices import choose_patients, evaluate_slices
 from training.experiments.evaluate_slices import table as slices_table
-from training.experiments.explain_bone import explain_bone
-from training.experiments.explain_bone import table as bone_table
+from training.experiments.explain_error import explain_error
+from training.experiments.explain_error import table as error_table
 from training.experiments.paper import run_paper
 from training.experiments.paper import table as paper_table
 from training.experiments.quality import write_quality
@@ -134,15 +134,15 @@ def _run(arguments: argparse.Namespace) -> None:
         del result["halves"]  # their means are in by_half
         files = [path for patient in patients for path in (arguments.slices / patient).glob("*.nii.gz")]
         _show(result, slices_table(result), arguments.json, files)
-    elif arguments.verb == "explain-bone":
+    elif arguments.verb == "explain-error":
         other = arguments.fold % FOLDS + 1
         groups = {
             f"fold {fold}, {what}": choose_patients(arguments.slices, fold)
             for fold, what in ((arguments.fold, "not seen"), (other, "learned from"))
         }
-        result = explain_bone(load_model(arguments.model), arguments.slices, groups)
+        result = explain_error(load_model(arguments.model), arguments.slices, groups)
         files = [path for names in groups.values() for name in names for path in (arguments.slices / name).glob("*.gz")]
-        _show(result, bone_table(result), arguments.json, files)
+        _show(result, error_table(result), arguments.json, files)
     elif arguments.verb == "compare-simulation":
         result = compare_simulation(arguments.bank, arguments.pairs)
         _show(result, simulation_table(result), arguments.json)

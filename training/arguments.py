@@ -138,9 +138,7 @@ def parser_of_verbs() -> argparse.ArgumentParser:
     verb.add_argument("--fold", type=int, default=0, help="only the patients of this fold, 1 to 5")
     verb.add_argument("--patients", nargs="+", default=(), help="only these patients")
     verb.add_argument("--json", type=Path, help="where to store the figures")
-    verb = verbs.add_parser(
-        "explain-bone", help="why bone comes out too low: scores with one cause at a time taken away"
-    )
+    verb = verbs.add_parser("explain-error", help="what limits the scores on people: one cause at a time taken away")
     verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
     verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices")
     verb.add_argument("--fold", type=int, required=True, help="the fold that the model has not seen, 1 to 5")

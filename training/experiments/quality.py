@@ -9,10 +9,10 @@ from decnn.evaluation.metrics import cell, markdown
 from decnn.hu import BONE_ABOVE_HU
 from training.experiments.evaluate_heads import table as heads_table
 from training.experiments.evaluate_slices import table as slices_table
-from training.experiments.explain_bone import table as bone_table
+from training.experiments.explain_error import table as error_table
 
-FIGURES = ("slices", "heads", "bone", "repeated")
-"""JSON files of evaluate-slices, evaluate, explain-bone and evaluate --repeated."""
+FIGURES = ("slices", "heads", "error", "repeated")
+"""JSON files of evaluate-slices, evaluate, explain-error and evaluate --repeated."""
 BEGIN, END = "<!-- quality: made by `make quality`, do not edit -->", "<!-- /quality -->"
 _HEAD = "<!-- made by `make quality` from {folder}: do not edit -->\n\n# Quality of {model} {version}\n\n"
 _PAGE = """{head}The figures belong to the bundled weights, SHA-256 `{sha256}`. Bone is what lies above {bone} HU.
@@ -36,13 +36,17 @@ the MR is simulated from it. Where it is labels, the CT is drawn from them: its 
 
 {heads_table}
 
-## Why bone comes out too low
+## What limits it
 
-The same scores on slices, with one possible cause at a time taken away. Blurring the CT takes away its sharpness.
+The same scores on slices, with one possible cause at a time taken away. The masks reach beyond what the MR shows: a
+removed face, the end of the field of view. There the synthetic CT is air. Blurring the CT takes away its sharpness.
 Deforming it smoothly onto the synthetic CT takes away what is left of MR and CT not lying on each other, and some of
 the network's own errors: a bound, not a figure of the model.
 
-{bone_table}
+`me_bone_hu` is the mean error where the CT has bone, `me_synthetic_bone_hu` where the synthetic CT has bone. Edges that
+lie elsewhere make the first negative and the second positive. Bone that is too soft makes both negative.
+
+{error_table}
 
 ## What the form of a slice costs
 
@@ -101,7 +105,7 @@ def page_of(found: dict[str, dict[str, Any]], folder: str) -> str:
         slices=slices["slices"],
         slices_table=slices_table(slices),
         heads_table=heads_table(heads),
-        bone_table=bone_table(found["bone"]),
+        error_table=error_table(found["error"]),
         repeated_table=heads_table(found["repeated"]),
         commands="\n".join(commands),
     )

@@ -1,4 +1,4 @@
-"""What simulation and people differ in, and why bone comes out too low: measures of known images."""
+"""What simulation and people differ in, and what limits the scores on people: measures of known images."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ import pytest
 
 from training.bank import SLICES, Entry, _save
 from training.experiments import compare_simulation as comparison
-from training.experiments import explain_bone as explanation
+from training.experiments import explain_error as explanation
 from training.measured_pairs.slices import RealSlice
 from training.simulation.simulate import Pair
 
@@ -49,7 +49,9 @@ def test_the_signal_and_the_edge_of_each_kind_are_measured(tmp_path):
 @pytest.fixture
 def one_slice(monkeypatch):
     truth = shell(1200.0)
-    item = RealSlice("1BA001", "axial", truth[None], truth[None], (truth > -300)[None])
+    inside = truth > -300
+    item = RealSlice("1BA001", "axial", truth[None], truth[None], inside[None])
+    monkeypatch.setattr(explanation, "prepare", lambda mr, axis: (None, None, inside[None]))
     monkeypatch.setattr(explanation, "read_slices", lambda root, patients: [item])
     monkeypatch.setattr(explanation, "identity", lambda model: {})
     return truth
@@ -57,19 +59,29 @@ def one_slice(monkeypatch):
 
 def explained(monkeypatch, ct):
     monkeypatch.setattr(explanation, "slice_predictor", lambda model: lambda item: ct)
-    result = explanation.explain_bone(SimpleNamespace(), None, {"fold 1": ["1BA001"]})
+    result = explanation.explain_error(SimpleNamespace(), None, {"fold 1": ["1BA001"]})
     return result, {row["against"]: row for row in result["rows"]}
 
 
 def test_a_soft_ct_fits_the_blurred_one_best(one_slice, monkeypatch):
-    ct = explanation._references(one_slice)["CT blurred by 1 mm"]
+    ct = explanation._blurred(one_slice, 1.0)
     result, rows = explained(monkeypatch, ct)
     assert rows["CT blurred by 1 mm"]["mae_hu"] == 0.0 < rows["CT blurred by 0.5 mm"]["mae_hu"] < rows["CT"]["mae_hu"]
-    assert rows["CT"]["me_bone_hu"] < -20.0
+    assert rows["CT"]["me_bone_hu"] < rows["CT"]["me_synthetic_bone_hu"] < 0.0
     assert "| fold 1 | CT blurred by 1 mm | 0.0 |" in explanation.table(result)
 
 
 def test_a_shifted_ct_fits_the_deformed_one_best(one_slice, monkeypatch):
     result, rows = explained(monkeypatch, np.roll(one_slice, 1, axis=1))
     assert rows["CT deformed onto it"]["mae_hu"] < 0.5 * rows["CT"]["mae_hu"]
+    assert rows["CT"]["me_bone_hu"] < 0.0 < rows["CT"]["me_synthetic_bone_hu"]
     assert 0.2 < result["moved_mm"]["fold 1"] < 1.5
+
+
+def test_what_the_mr_does_not_show_is_told_apart(one_slice, monkeypatch):
+    shown = one_slice > -300
+    shown[:30] = False
+    monkeypatch.setattr(explanation, "prepare", lambda mr, axis: (None, None, shown[None]))
+    result, rows = explained(monkeypatch, np.where(shown, one_slice, -1000.0).astype(np.float32))
+    assert rows["CT"]["mae_hu"] > 200.0 > rows["CT, where the MR shows the head"]["mae_hu"]
+    assert result["not_shown"]["fold 1"] == pytest.approx(17 / 60, abs=0.002)
