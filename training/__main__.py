@@ -24,7 +24,7 @@ from training.experiments.evaluate_heads import evaluate
 from training.experiments.evaluate_heads import table as heads_table
 from training.experiments.evaluate_pairs import evaluate_pairs
 from training.experiments.evaluate_pairs import table as pairs_table
-from training.experiments.evaluate_slices import choose_patients, evaluate_slices
+from training.experiments.evaluate_slices import choose_patients, evaluate_slices, slice_predictor
 from training.experiments.evaluate_slices import table as slices_table
 from training.experiments.explain_error import explain_error
 from training.experiments.explain_error import table as error_table
@@ -79,7 +79,8 @@ def _run(arguments: argparse.Namespace) -> None:
         _show(result, json.dumps(result["misfits"], indent=2), arguments.json, files)
     elif arguments.verb == "add-slices":
         misfits = read_misfits(arguments.misfits) if arguments.misfits else frozenset()
-        made, left_out = add_slices(arguments.bank, arguments.slices, misfits, arguments.seed)
+        synthesize = slice_predictor(load_model(arguments.align)) if arguments.align else None
+        made, left_out = add_slices(arguments.bank, arguments.slices, misfits, arguments.seed, synthesize)
         print("\n".join([*(f"left out: {sentence}" for sentence in left_out), f"{made} slices were added"]))
     elif arguments.verb == "preview":
         shown = [

@@ -64,6 +64,7 @@ def parser_of_verbs() -> argparse.ArgumentParser:
         "--slices", type=Path, required=True, help="folder of the real slices, PATIENT/axial_mr.nii.gz ..."
     )
     verb.add_argument("--misfits", type=Path, help="the list of find-misfits, to be left out")
+    verb.add_argument("--align", metavar="MODEL", help="deform each CT smoothly onto this model's, made of the MR")
     verb.add_argument("--seed", type=int, default=1)
     verb = verbs.add_parser("preview", parents=[bank], help="draw a sheet of the bank's pairs, to be looked at")
     verb.add_argument("--pairs", type=int, default=2, help="of each head and kind of T1")

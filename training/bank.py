@@ -5,9 +5,9 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from multiprocessing import active_children, get_context
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from decnn.errors import InputError, SetupError
 from decnn.hu import AIR_HU, BODY_ABOVE_HU
 from training.heads.catalog import NAMES, check_heads, read_heads
 from training.heads.head import Head
+from training.measured_pairs.align import deform_onto
 from training.measured_pairs.pair import MeasuredPair
 from training.measured_pairs.readers import each_pair, kind_of
+from training.measured_pairs.slices import RealSlice, find_patients, fold_of, read_slices
 from training.measured_pairs.slices import as_pair as slice_pair
-from training.measured_pairs.slices import find_patients, fold_of, read_slices
 from training.simulation.simulate import Pair, simulate, vary_measured
 
 SLICES = "slices"
@@ -134,12 +135,19 @@ def _in_view(pair: MeasuredPair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return mr / np.percentile(mr[body], 80), hu, body
 
 
-def add_slices(bank: Path, root: Path, misfits: frozenset[str], seed: int) -> tuple[int, list[str]]:
+def add_slices(
+    bank: Path,
+    root: Path,
+    misfits: frozenset[str],
+    seed: int,
+    synthesize: Callable[[RealSlice], np.ndarray] | None = None,
+) -> tuple[int, list[str]]:
     """Adds real slices to the bank, one pair for each; those that are there already stay.
 
     Args:
         root: a folder as ``training.measured_pairs.slices`` reads it.
         misfits: names (patient_plane) of the slices to leave out.
+        synthesize: makes a synthetic CT (a plane, HU), onto which each CT is deformed (``measured_pairs.align``).
 
     Returns:
         How many were added, and a sentence on each that was left out.
@@ -161,11 +169,16 @@ def add_slices(bank: Path, root: Path, misfits: frozenset[str], seed: int) -> tu
             left_out.append(f"{item.name}: MR and CT do not fit")
         elif not (bank / entry.folder / number).is_dir():
             try:
-                _save(bank, entry, number, slice_pair(item))
+                _save(bank, entry, number, slice_pair(_aligned(item, synthesize) if synthesize else item))
                 added += 1
             except InputError as error:
                 left_out.append(f"{item.name}: {error}")
     return added, left_out
+
+
+def _aligned(item: RealSlice, synthesize: Callable[[RealSlice], np.ndarray]) -> RealSlice:
+    deformed, _ = deform_onto(np.take(item.hu, 0, item.axis), synthesize(item))
+    return replace(item, hu=np.expand_dims(deformed, item.axis))
 
 
 def entries_of(bank: Path) -> list[Entry]:

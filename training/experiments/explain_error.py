@@ -13,17 +13,16 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.evaluation.metrics import markdown, score
-from decnn.hu import AIR_HU, BONE_ABOVE_HU, CT_RANGE_HU, PADDING_HU
+from decnn.hu import BONE_ABOVE_HU, CT_RANGE_HU, PADDING_HU
 from decnn.model import Model
 from training.experiments.evaluate_heads import averaged, identity
 from training.experiments.evaluate_slices import slice_predictor
+from training.measured_pairs.align import deform_onto
 from training.measured_pairs.slices import RealSlice, prepare, read_slices
 
 SHOWN_MM = 3  # as far from the head in the MR, a mask still shows it: its skin, and the air beside it
 COLUMNS = ("mae_hu", "me_hu", "bone_dice", "bone_precision", "bone_recall", "mae_bone_hu", "me_bone_hu")
 _BLURS_MM = (0.5, 1.0, 1.5)
-# Smooth over 6 mm: a deformation that a registration may have left, not one that draws bone.
-_DEMONS_STEPS, _DEMONS_SMOOTH_MM = 60, 6.0
 
 
 def explain_error(model: Model, root: Path, groups: Mapping[str, Sequence[str]]) -> dict:
@@ -46,7 +45,7 @@ def explain_error(model: Model, root: Path, groups: Mapping[str, Sequence[str]])
             ct = predict(item)
             truth = np.clip(np.take(item.hu, 0, item.axis), PADDING_HU, CT_RANGE_HU[1]).astype(np.float32)
             mask = np.take(item.mask, 0, item.axis)
-            deformed, shift = _deformed(truth, ct.astype(np.float32))
+            deformed, shift = deform_onto(truth, ct)
             shifts.append(float(shift[mask].mean()))
             shown = mask & _shown(item)
             unseen.append(1.0 - shown.sum() / mask.sum())
@@ -85,16 +84,3 @@ def _shown(item: RealSlice) -> np.ndarray:
 
 def _blurred(truth: np.ndarray, sigma_mm: float) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.DiscreteGaussian(sitk.GetImageFromArray(truth), sigma_mm**2))
-
-
-def _deformed(truth: np.ndarray, ct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The measured CT, smoothly deformed onto the synthetic one, and by how many mm each pixel moved."""
-    fixed, moving = sitk.GetImageFromArray(ct), sitk.GetImageFromArray(truth)
-    demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
-    demons.SetNumberOfIterations(_DEMONS_STEPS)
-    demons.SetSmoothDisplacementField(True)
-    demons.SetStandardDeviations(_DEMONS_SMOOTH_MM)
-    field = sitk.Cast(demons.Execute(fixed, moving), sitk.sitkVectorFloat64)
-    shift = np.linalg.norm(sitk.GetArrayFromImage(field), axis=-1)
-    transform = sitk.DisplacementFieldTransform(field)
-    return sitk.GetArrayFromImage(sitk.Resample(moving, fixed, transform, sitk.sitkLinear, float(AIR_HU))), shift

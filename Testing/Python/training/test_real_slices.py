@@ -141,6 +141,18 @@ def test_a_bank_takes_the_rest_later_and_leaves_a_fold_out(root, bank):
         assert len(without[fold]) + len(only[fold]) == 29 and 5 <= len(only[fold]) <= 6
 
 
+def test_a_ct_is_laid_onto_what_its_mr_shows(root, tmp_path):
+    shown = np.take(read_slice(root, "1BA001", "axial").hu, 0, 0)
+
+    def synthesize(item):
+        return np.roll(np.take(item.hu, 0, item.axis), 1, axis=1)
+
+    add_slices(tmp_path, root, frozenset(), seed=1, synthesize=synthesize)
+    plane = next(pair for pair in open_pairs(tmp_path, Entry("slices", True), 0) if pair.hu.shape[0] == 1).hu[0]
+    moved = np.roll(shown, 1, axis=1)
+    assert np.abs(plane - moved).mean() < 0.6 * np.abs(plane - shown).mean()
+
+
 def test_a_varied_slice_is_still_a_pair():
     mr = np.zeros((120, 100), np.float32)
     mr[30:90, 25:75] = 1.0
