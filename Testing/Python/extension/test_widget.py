@@ -14,7 +14,9 @@ from panel import add_mr, open_panel  # isort: skip  (it makes qt and slicer.app
 import qt
 import slicer
 
+from MRtoCTLib.tasks.base import State
 from MRtoCTLib.tasks.process import engineCommand
+from MRtoCTLib.tasks.synthesis import Synthesis
 
 CONTROLS = (
     "inputSelector",
@@ -201,6 +203,27 @@ def test_reading_the_ct_does_not_hold_the_event_loop_up(panel, mr, monkeypatch) 
         time.sleep(0.01)
     assert max(pauses) < 1.0  # on the main thread it would be two seconds
     assert panel.ui.outputSelector.currentNode() is not None
+
+
+@pytest.mark.parametrize("gone", ["MR", "CT", "scene"])
+def test_nodes_that_go_while_the_ct_comes_in(panel, mr, gone) -> None:
+    """The CT is put in one piece, its map in the next."""
+    panel.parameters.confidenceMap = True
+    panel.click()
+    panel.wait_for(lambda: Synthesis.current.outputNode is not None)
+    synthesis = Synthesis.current
+    ct = synthesis.outputNode
+    synthesis.cancel()  # too late
+    if gone == "scene":
+        slicer.mrmlScene.Clear()
+    else:
+        slicer.mrmlScene.RemoveNode(mr if gone == "MR" else ct)
+    panel.wait_until_idle()
+    if gone == "MR":
+        assert synthesis.state is State.DONE and slicer.mrmlScene.IsNodePresent(synthesis.confidenceNode)
+    else:
+        assert synthesis.state is State.CANCELLED and synthesis.confidenceNode is None
+    assert panel.ui.synthesizeButton.text == "Synthesize CT"
 
 
 def test_a_ct_of_another_mr_is_not_overwritten(panel, mr) -> None:
