@@ -472,6 +472,21 @@ def test_the_time_left_is_told_once_it_can_be(panel, mr) -> None:
     panel.wait_until_idle(2.0)
 
 
+def test_no_time_is_told_before_a_slice_was_measured(panel, mr) -> None:
+    """However long reading, checking and loading take: they are not like the slices."""
+    panel.play("hang")
+    panel.click()
+    panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
+    synthesis = Synthesis.current
+    synthesis._pace, synthesis.fraction, synthesis._started = None, 0.0, synthesis._started - 60
+    synthesis._onEvent({"event": "progress", "fraction": 0.19, "stage": "Finding the head"})
+    assert synthesis.secondsLeft is None and panel.ui.statusLabel.text == "Finding the head"
+    synthesis._onEvent({"event": "progress", "fraction": 0.21, "stage": "Synthesizing axial view"})
+    assert synthesis.secondsLeft is None and panel.ui.statusLabel.text == "Synthesizing axial view"
+    panel.click()
+    panel.wait_until_idle(2.0)
+
+
 def test_the_time_it_takes_is_told_before_the_click(panel, mr) -> None:
     slicer.app.userSettings().clear()
     panel.widget.synthesisSection.show()
