@@ -180,9 +180,12 @@ def _windowByHand(display: Any) -> None:
 
 
 def freeName(name: str) -> str:
-    """The name, numbered if a node of the scene has it already."""
-    taken = slicer.mrmlScene.GetFirstNodeByName(name) is not None
-    return slicer.mrmlScene.GenerateUniqueName(name) if taken else name
+    """The name, numbered as people do if a node of the scene has it already."""
+    free, number = name, 1
+    while slicer.mrmlScene.GetFirstNodeByName(free) is not None:
+        number += 1
+        free = f"{name} ({number})"
+    return free
 
 
 def seriesUidOf(node: Any) -> str:

@@ -143,6 +143,27 @@ def test_nothing_is_cut_off_in_a_narrow_panel(panel, mr) -> None:
             assert not boxes[name].intersects(boxes[other]), (name, other)
 
 
+def test_long_texts_do_not_widen_the_panel(panel, mr) -> None:
+    """They wrap or are cut short: the views beside it keep their place."""
+    panel.click()
+    panel.wait_until_idle()
+    for section in ("advanced", "review", "compare", "export"):
+        getattr(panel.ui, f"{section}CollapsibleButton").collapsed = False
+    slicer.app.processEvents()
+    before = panel.view.minimumSizeHint().width()
+    long = "sub_01_ses_02_acq_mprage_rec_norm_desc_defaced_and_even_longer_T1w_" * 3
+    for node in (mr, panel.parameters.outputVolume):
+        node.SetName(long + node.GetName())
+    panel.parameters.referenceVolume = add_mr(long)
+    devices = [{"name": "cuda:0", "description": long, "memory_gb": 80.0}]
+    panel.widget.advancedSection.showDevices(devices)
+    panel.ui.deviceSelector.currentIndex = 1
+    for label in ("statusLabel", "findingsLabel", "compareStatusLabel", "exportStatusLabel", "modelTermsLabel"):
+        getattr(panel.ui, label).text = long
+    slicer.app.processEvents()
+    assert panel.view.minimumSizeHint().width() == before < 330
+
+
 def test_cancel(panel, mr) -> None:
     panel.play("stubborn")
     count = slicer.mrmlScene.GetNumberOfNodes()
