@@ -126,8 +126,8 @@ class Runner:
         self._findings.append(
             warning(
                 "gpu-memory",
-                f"The GPU {self._name} has too little free memory, so the CPU did the work: the CT is the same, it took "
-                "longer.",
+                f"The GPU {self._name} has too little free memory, so the CPU did the work: the CT is the same, it "
+                "took longer.",
             )
             if out_of_memory
             else gpu_failed(self._name, first_line(error))
