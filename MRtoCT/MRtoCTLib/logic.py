@@ -108,7 +108,8 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
 
         def changed(synthesis: Synthesis) -> None:
             if synthesis.state is State.DONE:
-                overlay.showOverlay(synthesis.mrNode, synthesis.outputNode)
+                isThere = slicer.mrmlScene.IsNodePresent(synthesis.mrNode)
+                overlay.showOverlay(synthesis.mrNode if isThere else None, synthesis.outputNode)
             onChanged(synthesis)
 
         return _run(Synthesis(self.engine, mrNode, outputNode, options, changed, onLog), waitForCompletion)

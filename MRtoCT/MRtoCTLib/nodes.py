@@ -7,6 +7,7 @@ import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
+from vtk.util.numpy_support import vtk_to_numpy
 
 from MRtoCTLib.errors import SynthesisError
 
@@ -110,11 +111,25 @@ def readVoxels(path: Path) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
-def putCt(voxels: np.ndarray, mrNode: Any, outputNode: Any, facts: dict[str, str]) -> Any:
+def readImageData(path: Path) -> vtk.vtkImageData:
+    """The voxels of the engine's CT as a volume node takes them. Touches no node, so a thread may read them."""
+    return imageDataOf(readVoxels(path))
+
+
+def imageDataOf(voxels: np.ndarray) -> vtk.vtkImageData:
+    """HU, array [k, j, i], as a volume node takes them."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(*voxels.shape[::-1])
+    image.AllocateScalars(vtk.VTK_SHORT, 1)
+    vtk_to_numpy(image.GetPointData().GetScalars())[:] = voxels.ravel()
+    return image
+
+
+def putCt(image: vtk.vtkImageData, mrNode: Any, outputNode: Any, facts: dict[str, str]) -> Any:
     """Put the CT on a node, in the place of the MR.
 
     Args:
-        voxels: HU, array [k, j, i], one per voxel of the MR.
+        image: see imageDataOf, one voxel per voxel of the MR.
         mrNode: the MR.
         outputNode: None for a new node of the scene.
         facts: the node's attributes (where it comes from).
@@ -122,13 +137,16 @@ def putCt(voxels: np.ndarray, mrNode: Any, outputNode: Any, facts: dict[str, str
     Returns:
         The node.
     """
-    return putOnGrid(voxels, mrNode, outputNode, outputName(mrNode), facts)
+    if outputNode is not None and outputNode.GetDisplayNode() is not None:
+        _windowByHand(outputNode.GetDisplayNode())
+    return putOnGrid(image, mrNode, outputNode, outputName(mrNode), facts)
 
 
-def putOnGrid(voxels: np.ndarray, gridNode: Any, node: Any, name: str, attributes: dict[str, str]) -> Any:
-    """Put voxels in HU ([k, j, i], one per voxel of gridNode) on node, in the place of gridNode, and beside it.
+def putOnGrid(image: vtk.vtkImageData, gridNode: Any, node: Any, name: str, attributes: dict[str, str]) -> Any:
+    """Put voxels in HU (one per voxel of gridNode) on node, in the place of gridNode, and beside it.
 
     Args:
+        image: see imageDataOf.
         node: None for a new node of this name (numbered if the name is taken).
         attributes: are set on it.
 
@@ -139,7 +157,6 @@ def putOnGrid(voxels: np.ndarray, gridNode: Any, node: Any, name: str, attribute
     node = slicer.vtkMRMLScalarVolumeNode() if isNew else node
     with slicer.util.NodeModify(node):
         node.CopyOrientation(gridNode)
-        slicer.util.updateVolumeFromArray(node, voxels.astype(np.int16, copy=False))
         node.SetVoxelValueQuantity(_codedEntry(*_ATTENUATION))
         node.SetVoxelValueUnits(_codedEntry(*HOUNSFIELD_UNITS))
         for key, value in attributes.items():
@@ -151,14 +168,24 @@ def putOnGrid(voxels: np.ndarray, gridNode: Any, node: Any, name: str, attribute
         node.SetAndObserveTransformNodeID(gridNode.GetTransformNodeID())
         if node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
+            _windowByHand(node.GetDisplayNode())
+        node.SetAndObserveImageData(image)
     _placeBeside(gridNode, node)
     return node
 
 
+def _windowByHand(display: Any) -> None:
+    """Whoever puts voxels on a node sets their window too; found by Slicer, it would hold the application up."""
+    display.AutoWindowLevelOff()
+
+
 def freeName(name: str) -> str:
-    """The name, numbered if a node of the scene has it already."""
-    taken = slicer.mrmlScene.GetFirstNodeByName(name) is not None
-    return slicer.mrmlScene.GenerateUniqueName(name) if taken else name
+    """The name, numbered as people do if a node of the scene has it already."""
+    free, number = name, 1
+    while slicer.mrmlScene.GetFirstNodeByName(free) is not None:
+        number += 1
+        free = f"{name} ({number})"
+    return free
 
 
 def seriesUidOf(node: Any) -> str:

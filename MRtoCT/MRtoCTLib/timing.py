@@ -1,6 +1,6 @@
 """How long a synthesis takes on this machine: learned from the last one, kept in the application's settings.
 
-Kept are numbers only, by the name of a bundled model and of a device: nothing about a patient, no path.
+Kept are numbers only, by name and version of a bundled model and by the device: nothing about a patient, no path.
 """
 
 from typing import Any
@@ -37,8 +37,10 @@ def about(seconds: float) -> str:
 
 def _key(options: Options) -> str:
     """The name of the setting; "" for a model that is not bundled, whose name would be a path."""
-    bundled = options.model in catalog.available_models()
-    return f"MRtoCT/SecondsPerLitre/{options.model}/{options.device}" if bundled else ""
+    if options.model not in catalog.available_models():
+        return ""
+    version = catalog.model_entry(options.model).version  # the next one may be of another size
+    return f"MRtoCT/SecondsPerLitre/{options.model}/{version}/{options.device}"
 
 
 def _litres(node: Any) -> float:

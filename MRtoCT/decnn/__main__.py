@@ -183,6 +183,17 @@ def _parser() -> argparse.ArgumentParser:
         help="register the reference rigidly to the MR that the synthetic CT was made from, then resample it",
     )
     evaluate.add_argument("--difference", metavar="FILE", help="write the volume synthetic - reference (int16, HU)")
+    evaluate.add_argument(
+        "--series", metavar="NUMBER", help="DICOM: the number or UID of the real CT's series, if there are several"
+    )
+    evaluate.add_argument(
+        "--mr-series",
+        metavar="NUMBER",
+        help="DICOM: the number or UID of the series of --register, if there are several",
+    )
+    evaluate.add_argument(
+        "--echo", metavar="TIME", help="DICOM: the echo time in ms of --register, if there are several"
+    )
     evaluate.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
     evaluate.set_defaults(run=commands.evaluate)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from decnn.errors import InputError, SetupError
+from decnn.errors import Finding, InputError, SetupError, warning
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +45,12 @@ def import_torch() -> ModuleType:
     return torch
 
 
-def select_device(name: str) -> "torch.device":
-    """The torch device of that name; auto takes the first GPU that is there, else the CPU.
+def select_device(name: str, findings: list[Finding] | None = None) -> "torch.device":
+    """The torch device of that name; auto takes the first GPU that is there and works, else the CPU.
+
+    Args:
+        name: see ``check_device_name``.
+        findings: takes what has to be told of a GPU that auto leaves alone.
 
     Raises:
         InputError: not a name of a device.
@@ -56,24 +60,55 @@ def select_device(name: str) -> "torch.device":
     torch = import_torch()
     if name == "cpu":
         return torch.device("cpu")  # and CUDA is not even asked
-    there = [device["name"] for device in list_devices()]
+    there = list_devices()
     if name == "auto":
-        return torch.device(next((device for device in there if device != "cpu"), "cpu"))
+        for device in there:
+            failure = _failure_of(device["name"])
+            if not failure:
+                return torch.device(device["name"])
+            if findings is not None:
+                findings.append(gpu_failed(f"{device['name']} {device['description']}", failure))
+        return torch.device("cpu")
     wanted = "cuda:0" if name == "cuda" else name
-    if wanted not in there:
+    names = [device["name"] for device in there]
+    if wanted not in names:
         raise SetupError(
-            f"The device {name} is not there (this machine has {', '.join(there)}): choose another, or 'auto'.",
+            f"The device {name} is not there (this machine has {', '.join(names)}): choose another, or 'auto'.",
             code="device",
         )
-    try:
-        torch.zeros(1, device=wanted).add(1).cpu()
-    except RuntimeError as error:
-        reason = str(error).strip().partition("\n")[0]
+    failure = _failure_of(wanted)
+    if failure:
         raise SetupError(
-            f"The device {name} is listed but does not work ({reason}): update its driver or PyTorch, or choose 'cpu'.",
+            f"The device {name} is listed but does not work ({failure}): update its driver or PyTorch, or choose "
+            "'cpu'.",
             code="device",
-        ) from error
+        )
     return torch.device(wanted)
+
+
+def gpu_failed(name: str, failure: str) -> Finding:
+    """What is told of a GPU that failed where the user left the choice to us."""
+    return warning(
+        "gpu-failed",
+        f"The GPU {name} failed ({failure}), so the CPU did the work: the CT is the same, it took longer.",
+    )
+
+
+def _failure_of(name: str) -> str:
+    """Why nothing can be computed on a device that is listed; "" if it can. An error in CUDA lasts for the process."""
+    if name == "cpu":
+        return ""
+    torch = import_torch()
+    try:
+        torch.zeros(1, device=name).add(1).cpu()
+    except RuntimeError as error:
+        return first_line(error)
+    return ""
+
+
+def first_line(error: Exception) -> str:
+    """Of what torch has to say of an error."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def list_devices() -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from decnn.confidence import variance_of_stages
-from decnn.devices import computes_in_bfloat16, describe
+from decnn.devices import computes_in_bfloat16, describe, first_line, gpu_failed
 from decnn.errors import Finding, SetupError, warning
 from decnn.inference import for_inference
 from decnn.network import SliceNetwork
@@ -43,6 +43,7 @@ class Runner:
         self.device = device
         self.batch = _BATCH[device.type]
         self.dtype = self._wanted(options.precision)
+        self._name = describe(device)  # now: a GPU that has failed is asked nothing more
         self._network = network
         self._options = options
         self._scale_hu = scale_hu
@@ -107,27 +108,29 @@ class Runner:
         return torch.bfloat16 if precision == "bfloat16" or precision == "auto" and can else torch.float32
 
     def _fall_back(self, error: RuntimeError) -> None:
+        """Makes the next try possible, or raises SetupError. An error of CUDA may last: nothing asks the GPU again."""
         out_of_memory = _is_memory(error)
         if self.device.type == "cpu":
-            remedy = "close other programs, or crop the image" if _is_memory(error) else "run again with --debug"
+            remedy = "close other programs, or crop the image" if out_of_memory else "run again with --debug"
             raise SetupError(
-                f"The network failed on the CPU ({_first_line(error)}): {remedy}.",
-                code="memory" if _is_memory(error) else "device",
+                f"The network failed on the CPU ({first_line(error)}): {remedy}.",
+                code="memory" if out_of_memory else "device",
             ) from error
         if out_of_memory and self.batch > 1:
             self.batch //= 2
             return
         if not out_of_memory and self._options.device != "auto":
             raise SetupError(
-                f"The device {describe(self.device)} failed ({_first_line(error)}): choose another, or 'cpu'.",
-                code="device",
+                f"The device {self._name} failed ({first_line(error)}): choose another, or 'cpu'.", code="device"
             ) from error
-        why = "has too little free memory" if out_of_memory else f"failed ({_first_line(error)})"
         self._findings.append(
             warning(
-                "gpu-memory" if out_of_memory else "gpu-failed",
-                f"The GPU {describe(self.device)} {why}, so the CPU did the work: the CT is the same, it took longer.",
+                "gpu-memory",
+                f"The GPU {self._name} has too little free memory, so the CPU did the work: the CT is the same, it "
+                "took longer.",
             )
+            if out_of_memory
+            else gpu_failed(self._name, first_line(error))
         )
         self.device = torch.device("cpu")
         self.batch = _BATCH["cpu"]
@@ -139,7 +142,3 @@ def _is_memory(error: Exception) -> bool:
     words = ("out of memory", "allocate memory", "not enough memory")
     kind = getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)
     return isinstance(error, kind) or any(word in str(error) for word in words)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

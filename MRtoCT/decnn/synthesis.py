@@ -75,7 +75,7 @@ def synthesize(
         checked = check_image(image)
     findings = list(checked)
     raise_errors(findings)
-    chosen = select_device(options.device)
+    chosen = select_device(options.device, findings)
 
     steps.enter(0.02, "Resampling to 1 mm")
     canonical = to_canonical(from_zero(image))

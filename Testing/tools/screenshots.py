@@ -42,13 +42,13 @@ def main() -> None:
     _take(view, folder / "panel-rest.png")
     panel.ui.synthesizeButton.click()
     panel.ui.logCollapsibleButton.collapsed = False
-    _wait(lambda: panel._synthesis.fraction > FRACTION_SHOWN)
+    _wait(lambda: panel.synthesisSection._synthesis.fraction > FRACTION_SHOWN)
     _take(view, folder / "panel-running.png")
     panel.ui.logCollapsibleButton.collapsed = True
     panel.ui.advancedCollapsibleButton.collapsed = True
     _wait(lambda: not panel.logic.isRunning)
-    if panel._synthesis.error is not None:
-        raise panel._synthesis.error
+    if panel.synthesisSection._synthesis.error is not None:
+        raise panel.synthesisSection._synthesis.error
     _take(view, folder / "panel-done.png")
     view.exit()
     panel.cleanup()

@@ -56,14 +56,14 @@ def updateContour(node: Any, ctNode: Any) -> None:
         return
     node.SetAttribute(_ATTRIBUTE, nodes.stampOf(ctNode))
     labelmap = node.GetSegmentation().GetSegment(_SEGMENT).GetRepresentation(_representation())
-    labelmap.DeepCopy(_labelmapOf(ctNode))
+    labelmap.ShallowCopy(_labelmapOf(ctNode))
     labelmap.Modified()
     node.SetAndObserveTransformNodeID(ctNode.GetTransformNodeID())
 
 
 def _labelmapOf(ctNode: Any) -> Any:
     """Where the CT is bone, on its grid."""
-    bone = (slicer.util.arrayFromVolume(ctNode) > BONE_ABOVE_HU).astype(np.uint8)
+    bone = (slicer.util.arrayFromVolume(ctNode) > BONE_ABOVE_HU).view(np.uint8)
     labelmap = slicer.vtkOrientedImageData()
     labelmap.SetDimensions(bone.shape[::-1])
     labelmap.GetPointData().SetScalars(numpy_to_vtk(bone.ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR))

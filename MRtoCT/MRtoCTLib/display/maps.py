@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from MRtoCTLib import nodes
@@ -28,11 +28,12 @@ COLOURS = {
 }
 
 
-def putMap(kind: str, voxels: np.ndarray, ctNode: Any, node: Any, name: str) -> Any:
-    """Put voxels (HU, [k, j, i], on the CT's grid) on node, or on a new one, in the place of the CT they are about.
+def putMap(kind: str, image: vtk.vtkImageData, ctNode: Any, node: Any, name: str) -> Any:
+    """Put voxels in HU on node, or on a new one, in the place of the CT they are about.
 
     Args:
         kind: one of COLOURS.
+        image: see nodes.imageDataOf, on the CT's grid.
         node: an older map, which is replaced; its colours may be the user's by now, and stay. None for a new one of
             this name.
 
@@ -40,11 +41,10 @@ def putMap(kind: str, voxels: np.ndarray, ctNode: Any, node: Any, name: str) -> 
         The node.
     """
     isNew = node is None
-    node = nodes.putOnGrid(voxels, ctNode, node, name, {KIND_ATTRIBUTE: kind})
+    node = nodes.putOnGrid(image, ctNode, node, name, {KIND_ATTRIBUTE: kind})
     node.SetNodeReferenceID(OF_REFERENCE, ctNode.GetID())
     if isNew:
         display = node.GetDisplayNode()
-        display.AutoWindowLevelOff()
         display.SetAndObserveColorNodeID(COLOURS[kind].tableID)
         display.SetWindowLevelMinMax(COLOURS[kind].low, COLOURS[kind].high)
     return node

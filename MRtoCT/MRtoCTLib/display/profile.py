@@ -15,6 +15,8 @@ _MOST_SAMPLES = 1000
 _PAUSE_MILLISECONDS = 100
 # The MR has no HU: its display window is laid over this range, so that both curves can be seen in one chart.
 _SIGNAL_RANGE_HU = (-1000.0, 1000.0)
+# The legend lies in the upper right corner, and cannot be put elsewhere: this share of the chart is kept free for it.
+_ROOM_FOR_LEGEND = 0.35
 _COLOURS = {"mr": (0.3, 0.3, 0.3), "ct": (0.85, 0.55, 0.1), "reference": (0.2, 0.45, 0.8)}
 
 
@@ -137,6 +139,12 @@ class Profile(VTKObservationMixin):
         chart.SetTitle(line)
         chart.SetXAxisTitle(_("mm"))
         chart.SetYAxisTitle(_("HU"))
+        curves = [values for name, values in plotted.items() if name not in ("distance", "mr")]
+        low, high = (
+            (float(extreme(curves)) for extreme in (np.nanmin, np.nanmax)) if np.isfinite(curves).any() else (0, 1)
+        )
+        chart.SetYAxisRangeAuto(False)
+        chart.SetYAxisRange(low, low + max(high - low, 1.0) / (1 - _ROOM_FOR_LEGEND))
         for role, node in volumes.items():
             series = self._series(role)
             title = node.GetName()

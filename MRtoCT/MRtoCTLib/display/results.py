@@ -26,8 +26,8 @@ class Results(NamedTuple):
     chart: Any
 
 
-def putResults(ctNode: Any, referenceNode: Any, difference: np.ndarray, facts: dict[str, Any]) -> Results:
-    """Put the engine's facts and the differences (HU, [k, j, i], on the CT's grid) into the scene.
+def putResults(ctNode: Any, referenceNode: Any, difference: vtk.vtkImageData, facts: dict[str, Any]) -> Results:
+    """Put the engine's facts and the differences (see nodes.imageDataOf, on the CT's grid) into the scene.
 
     A comparison of the same two volumes before is replaced; all names say what was compared with what.
     """

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from MRtoCTLib import validation
 from MRtoCTLib.display.results import Results
 from MRtoCTLib.panel.runcontrols import showError, showRun
+from MRtoCTLib.panel.scrolling import bringIntoView
 from MRtoCTLib.tasks import comparison
 from MRtoCTLib.tasks.base import State
 
@@ -34,6 +35,7 @@ class CompareSection:
         ui.compareButton.connect("clicked(bool)", self.onCompareButton)
         ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onReferenceChanged)
         ui.registerCheckBox.connect("toggled(bool)", self.onRegisterToggled)
+        ui.compareCollapsibleButton.connect("contentsCollapsed(bool)", self.onCollapsed)
         self._show()
 
     def setVolumes(self, mrNode: Any, ctNode: Any) -> None:
@@ -54,6 +56,10 @@ class CompareSection:
 
     def onRegisterToggled(self, checked: bool) -> None:
         self._show()
+
+    def onCollapsed(self, collapsed: bool) -> None:
+        if not collapsed:
+            bringIntoView(self.ui.compareStatusLabel)
 
     def onCompareButton(self, checked: bool = False) -> None:
         if self._comparison is not None and self._comparison.isRunning:
@@ -83,6 +89,8 @@ class CompareSection:
         elif not changed.isRunning:
             self._status = str(changed.error)
         self._show()
+        if not changed.isRunning:
+            bringIntoView(self.ui.compareStatusLabel)
         if changed.state is State.DONE:
             self._onResults(changed.result)
         if changed.state is State.FAILED and changed.error is not None:

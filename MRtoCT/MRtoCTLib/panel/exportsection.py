@@ -11,6 +11,7 @@ from slicer.util import VTKObservationMixin
 
 from MRtoCTLib import files, validation
 from MRtoCTLib.panel.runcontrols import showError, showRun
+from MRtoCTLib.panel.scrolling import bringIntoView
 from MRtoCTLib.tasks import export
 from MRtoCTLib.tasks.base import State
 
@@ -34,7 +35,7 @@ class ExportSection(VTKObservationMixin):
         ui.exportButton.connect("clicked(bool)", self.onExportButton)
         ui.exportResampleCheckBox.connect("toggled(bool)", self.onTickToggled)
         ui.exportUnverifiedCheckBox.connect("toggled(bool)", self.onTickToggled)
-        ui.exportCollapsibleButton.connect("contentsCollapsed(bool)", self.onTickToggled)  # unfolding shows everything
+        ui.exportCollapsibleButton.connect("contentsCollapsed(bool)", self.onCollapsed)
         ui.exportOpenFolderButton.connect("clicked(bool)", self.onOpenFolderButton)
         ui.exportImportButton.connect("clicked(bool)", self.onImportButton)
         self._show()
@@ -70,6 +71,11 @@ class ExportSection(VTKObservationMixin):
     def onTickToggled(self, checked: bool) -> None:
         self._show()
 
+    def onCollapsed(self, collapsed: bool) -> None:
+        self._show()  # unfolding shows everything
+        if not collapsed:
+            bringIntoView(self.ui.exportStatusLabel)
+
     def onExportButton(self, checked: bool = False) -> None:
         if self._export is not None and self._export.isRunning:
             self._export.cancel()
@@ -93,6 +99,8 @@ class ExportSection(VTKObservationMixin):
             return
         self._export = task
         self._show()
+        if not task.isRunning:
+            bringIntoView(self.ui.exportStatusLabel, self.ui.exportImportButton)
         if task.state is State.FAILED and task.error is not None:
             showError(task.error)
 

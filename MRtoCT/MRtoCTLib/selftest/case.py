@@ -26,6 +26,7 @@ class SelfTestCase(ScriptedLoadableModuleTest):
 
     options = Options()
     """Of the syntheses by the real engine: the bundled model."""
+    PAUSE_SECONDS = 0.02
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear()
@@ -134,10 +135,10 @@ class SelfTestCase(ScriptedLoadableModuleTest):
         classes = ("vtkMRMLVolumeNode", "vtkMRMLVolumeDisplayNode", "vtkMRMLStorageNode", "vtkMRMLTransformNode")
         return sorted(node.GetID() for name in classes for node in slicer.util.getNodesByClass(name))
 
-    @staticmethod
-    def process() -> None:
+    @classmethod
+    def process(cls) -> None:
         slicer.app.processEvents()
-        time.sleep(0.02)
+        time.sleep(cls.PAUSE_SECONDS)
 
     def waitFor(self, condition: Callable[[], bool], seconds: float = 30.0) -> bool:
         """Let the application work until the condition holds; False if it does not within that time."""

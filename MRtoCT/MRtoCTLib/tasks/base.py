@@ -6,7 +6,7 @@ import logging
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from typing import Any, ClassVar
 
@@ -78,6 +78,7 @@ class EngineTask:
         self._engineError: dict[str, Any] = {}
         self._cancelReason = ""
         self._reading: futures.Future[None] | None = None
+        self._pieces: Iterator[None] | None = None
         self._isTooLate = False  # what was asked for is there already, so a cancel comes too late
         self._started = time.monotonic()
         self._pace: tuple[float, float] | None = None  # when the work was at which fraction, once it goes evenly
@@ -125,8 +126,12 @@ class EngineTask:
         Done in a thread, so that a large file does not hold the application up: it must not touch a node.
         """
 
-    def _deliver(self) -> None:
-        """Bring what the engine made into the scene. Raises Error, before anything is changed, if that cannot be."""
+    def _deliver(self) -> Iterator[None]:
+        """Bring what the engine made into the scene, and return what is left to do.
+
+        Each poll() takes one piece of that, so that none holds the application up for long. Raises Error, before
+        anything is changed, if the result cannot be brought in.
+        """
         raise NotImplementedError
 
     def _sentence(self, what: str) -> str:
@@ -159,6 +164,7 @@ class EngineTask:
         if not self.isRunning:
             return True
         if not all(slicer.mrmlScene.IsNodePresent(node) for node in self._nodes()):
+            self._isTooLate = False
             self.cancel(self._sentence("removed"))
         try:
             if not self._process.poll() or not self._hasRead():
@@ -166,14 +172,9 @@ class EngineTask:
             # While a scene is being loaded or closed, nodes get new IDs, or go.
             if slicer.mrmlScene.IsBatchProcessing():
                 return False
-            self._finish()
-        except TaskError as error:
-            self._end(State.FAILED, error)
+            return self._finish()
         except Exception as error:  # whatever it is, it must not leave a task that never ends
-            logging.exception("The result of the engine could not be delivered")
-            self._process.stop()
-            reason = f"{type(error).__name__}: {error}"
-            self._end(State.FAILED, self.Error(self._sentence("undelivered").format(reason=reason)))
+            self._fail(error)
         return True
 
     def cancel(self, reason: str = "") -> None:
@@ -191,7 +192,11 @@ class EngineTask:
             self._process.stop()
             if self._reading is not None:
                 futures.wait([self._reading])
-            self._finish()
+            try:
+                while not self._finish():
+                    pass
+            except Exception as error:
+                self._fail(error)
 
     def _onEvent(self, event: dict[str, Any]) -> None:
         kind = event["event"]
@@ -233,11 +238,11 @@ class EngineTask:
             self._tellOfChange()
         return self._reading is None or self._reading.done()
 
-    def _finish(self) -> None:
-        """The engine has ended: bring home what it made, or say why it made nothing."""
+    def _finish(self) -> bool:
+        """The engine has ended: bring home what it made, or say why it made nothing. True once that is over."""
         if self.state is State.CANCELLING and not self._isTooLate:
             self._end(State.CANCELLED, self.Cancelled(self._cancelReason or self._sentence("cancelled")))
-            return
+            return True
         code = self._process.exitCode
         if code not in self.answers or not self.facts:
             said = self._engineError
@@ -245,11 +250,24 @@ class EngineTask:
                 "The engine ended unexpectedly (exit code {code}): its last lines are in the log."
             ).format(code=code)
             raise self.Error(message, "\n".join(self._lastLog), str(said.get("code", "")))
-        if self._reading is not None:
-            self._reading.result()  # raises what _read() has raised
-        self._deliver()
+        if self._pieces is None:
+            if self._reading is not None:
+                self._reading.result()  # raises what _read() has raised
+            self._pieces = self._deliver()  # of a generator nothing is done yet
+        for _piece in self._pieces:
+            self._isTooLate = True
+            return False
         self.fraction = 1.0
         self._end(State.DONE, None)
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        if not isinstance(error, TaskError):
+            logging.exception("The result of the engine could not be delivered")
+            self._process.stop()
+            reason = f"{type(error).__name__}: {error}"
+            error = self.Error(self._sentence("undelivered").format(reason=reason))
+        self._end(State.FAILED, error)
 
     def _end(self, state: State, error: TaskError | None) -> None:
         self.workspace.remove()

@@ -1,6 +1,6 @@
 """What the engine has to say against an MR, before a synthesis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -52,8 +52,9 @@ class Check(EngineTask):
     def _nodes(self) -> list[Any]:
         return [self.mrNode]
 
-    def _deliver(self) -> None:
+    def _deliver(self) -> Iterator[None]:
         self.result = self.findings
+        return iter(())
 
     def _sentence(self, what: str) -> str:
         return {

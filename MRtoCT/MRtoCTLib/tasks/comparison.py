@@ -1,6 +1,6 @@
 """A synthetic CT compared with a reference CT of the scene: files out, engine, results into the scene."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -80,14 +80,15 @@ class Comparison(EngineTask):
         }[what]
 
     def _read(self) -> None:
-        self._voxels = nodes.readVoxels(self.workspace.path / "difference.nrrd")
+        self._image = nodes.readImageData(self.workspace.path / "difference.nrrd")
 
-    def _deliver(self) -> None:
-        voxels = self._voxels
-        del self._voxels  # or the panel would hold on to them, after the scene has been closed too
+    def _deliver(self) -> Iterator[None]:
+        image = self._image
+        del self._image  # or the panel would hold on to them, after the scene has been closed too
         for node, stamp in zip(self._compared(), self._stamps, strict=True):
             if nodes.stampOf(node) != stamp:  # such as by a synthesis into the same volume
                 raise ComparisonError(
                     _("'{name}' was changed while it was compared: compare once more.").format(name=node.GetName())
                 )
-        self.result = results.putResults(self.ctNode, self.referenceNode, voxels, self.facts)
+        self.result = results.putResults(self.ctNode, self.referenceNode, image, self.facts)
+        return iter(())

@@ -1,7 +1,7 @@
 """A synthetic CT of the scene as a DICOM CT series on disk, beside the series of its MR in the same study."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,9 +179,10 @@ class Export(EngineTask):
             pass  # then nobody knows
         return _("A part of the series may be in '{folder}': remove it.").format(folder=self.folder)
 
-    def _deliver(self) -> None:
+    def _deliver(self) -> Iterator[None]:
         self.facts["output"] = str(self.folder)
         self.result = self.folder
+        return iter(())
 
     def _sentence(self, what: str) -> str:
         return {

@@ -1,6 +1,6 @@
 """One synthesis, from an MR node to a CT node."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -73,6 +73,8 @@ class Synthesis(EngineTask):
         return command + (["--confidence", str(folder / _CONFIDENCE)] if self.options.confidence else [])
 
     def _nodes(self) -> list[Any]:
+        if self.outputNode is not None:  # it has the CT already
+            return [self.outputNode]
         return [self.mrNode] if self._wantedOutputNode is None else [self.mrNode, self._wantedOutputNode]
 
     def _sentence(self, what: str) -> str:
@@ -85,24 +87,26 @@ class Synthesis(EngineTask):
 
     def _read(self) -> None:
         names = [_CT, _CONFIDENCE] if self.options.confidence else [_CT]
-        self._voxels = [nodes.readVoxels(self.workspace.path / name) for name in names]
+        self._images = [nodes.readImageData(self.workspace.path / name) for name in names]
 
-    def _deliver(self) -> None:
-        voxels, *confidence = self._voxels
-        del self._voxels  # or the panel would hold on to them, after the scene has been closed too
+    def _deliver(self) -> Iterator[None]:
+        ct, *confidence = self._images
+        del self._images  # or the panel would hold on to them, after the scene has been closed too
         if nodes.stampOf(self.mrNode) != self._stamp:
             raise SynthesisError(
                 _("'{name}' was changed while its CT was made: synthesize it once more.").format(
                     name=self.mrNode.GetName()
                 )
             )
-        self.result = self.outputNode = nodes.putCt(voxels, self.mrNode, self._wantedOutputNode, self._provenance())
+        self.result = self.outputNode = nodes.putCt(ct, self.mrNode, self._wantedOutputNode, self._provenance())
         overlay.applyPreset(self.outputNode, DEFAULT_WINDOW)
+        before = next(iter(maps.mapsOf(self.outputNode, "disagreement")), None) if confidence else None
+        maps.detachOlder(self.outputNode, before)
+        yield
         if confidence:
             name = _("{name} disagreement").format(name=self.outputNode.GetName())
-            before = next(iter(maps.mapsOf(self.outputNode, "disagreement")), None)
             self.confidenceNode = maps.putMap("disagreement", confidence[0], self.outputNode, before, name)
-        maps.detachOlder(self.outputNode, self.confidenceNode)
+            yield
 
     def _provenance(self) -> dict[str, str]:
         """Where the CT comes from, for its attributes. The MR by its ID: its name may be the patient's."""

@@ -69,4 +69,4 @@ def read_mask(path: str | Path) -> sitk.Image:
                 code="not-scalar",
             )
 
-    return read(path, judge).image
+    return read(path, judge, Choice(option="")).image

@@ -101,7 +101,8 @@ def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
     from decnn.checks.gate import accepted_mr, read_mask
     from decnn.evaluation.compare import compare
     from decnn.evaluation.metrics import cell
-    from decnn.io.images import check_output, read_image, write_image
+    from decnn.io.dicom_read import Choice
+    from decnn.io.images import check_output, read, write_image
 
     output = None
     inputs = [arguments.ct, arguments.reference, *(path for path in (arguments.mask, arguments.register) if path)]
@@ -109,9 +110,11 @@ def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
         for source in inputs:
             output = check_output(arguments.difference, source)
     tell(0.02, "Reading the CTs")
-    ct, reference, *_ = (read_image(path) for path in inputs[:2])
+    ct = read(arguments.ct, choice=Choice(option="")).image
+    reference = read(arguments.reference, choice=Choice(arguments.series or "")).image
     mask = read_mask(arguments.mask) if arguments.mask else None
-    mr = accepted_mr(arguments.register).image if arguments.register else None
+    of_mr = Choice(arguments.mr_series or "", arguments.echo or "", option="--mr-series")
+    mr = accepted_mr(arguments.register, of_mr).image if arguments.register else None
     comparison = compare(ct, reference, mask, arguments.resample, mr, lambda done, stage: tell(0.1 + 0.8 * done, stage))
     if output is not None:
         tell(0.92, "Writing the difference")

@@ -38,6 +38,8 @@ class Choice:
     """EchoNumbers, or EchoTime in ms."""
     modality: str = ""
     """If given, another modality is refused."""
+    option: str = "--series"
+    """The argument by which the user chooses a series; "" for none."""
 
 
 ANY = Choice()
@@ -193,9 +195,10 @@ def _chosen_series(headers: "list[tuple[str, Dataset]]", where: str, choice: Cho
     listed = "; ".join(_series_in_words(group) for group in list(series.values())[:12])
     if not chosen:
         raise InputError(f"No series {choice.series} is in {where}: choose one of {listed}.", code="dicom-series")
+    choose = f"choose one with {choice.option} NUMBER (or its UID), or " if choice.option else ""
     raise InputError(
-        f"{where[0].upper()}{where[1:]} holds {len(chosen)} DICOM series ({listed}): choose one with --series NUMBER "
-        "(or its UID), or put its files into a folder of its own.",
+        f"{where[0].upper()}{where[1:]} holds {len(chosen)} DICOM series ({listed}): {choose}put the files of one into "
+        "a folder of its own.",
         code="dicom-series",
     )
 

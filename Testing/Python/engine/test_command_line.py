@@ -20,6 +20,7 @@ from decnn import __version__
 from decnn.devices import computes_in_bfloat16
 from phantom import ct_of, phantom_head
 
+FIRST_VIEW = "Synthesizing axial view"
 Engine = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -55,6 +56,9 @@ def test_json_protocol(engine: Engine, mr_file: Path, tiny_model: Path, output: 
     fractions = [line["fraction"] for line in progress]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     assert {"Loading PyTorch", "Synthesizing coronal view", "Writing the CT"} <= {line["stage"] for line in progress}
+    # The panel measures the machine from a fifth of the work on: nothing before that is a slice.
+    before = [line["fraction"] for line in progress[: [line["stage"] for line in progress].index(FIRST_VIEW)]]
+    assert max(before) < 0.2
 
     findings = [line for line in lines if line["event"] == "finding"]
     assert [(f["severity"], f["code"]) for f in findings] == [("warning", "field-of-view"), ("warning", "cut")]

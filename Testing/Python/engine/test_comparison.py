@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from decnn.errors import InputError
 from decnn.evaluation.compare import compare
 from decnn.evaluation.registration import NoBetterPlace, register_rigid
+from dicom_phantom import write_mr
 from phantom import ct_of, phantom_head
 
 
@@ -183,3 +184,28 @@ def test_registered_by_the_command(engine, head, tmp_path: Path) -> None:
     assert written.GetSize() == ct.GetSize() and written.GetOrigin() == ct.GetOrigin()
     text = engine("evaluate", *files, "--resample").stdout
     assert text.endswith("The reference CT was resampled to the grid of the synthetic CT, and not moved.\n")
+
+
+def test_one_study_in_one_folder(engine, tmp_path: Path) -> None:
+    """Real CT, MR and more lie side by side: each of the two is chosen, and the sentence says how."""
+    mr, labels = phantom_head((48, 54, 48), (4.0, 4.0, 4.0))
+    ct = sitk.Cast(ct_of(labels), sitk.sitkInt16)
+    sitk.WriteImage(ct + 10, str(tmp_path / "sct.nrrd"))
+    study = tmp_path / "study"
+    study.mkdir()
+    for number, (image, modality) in enumerate([(ct, "CT"), (sitk.Cast(mr, sitk.sitkInt16), "MR"), (ct, "CT")], 2):
+        series = write_mr(
+            tmp_path / str(number), image, Modality=modality, SeriesNumber=number, SeriesInstanceUID=f"1.2.{number}"
+        )
+        for path in series.iterdir():
+            path.rename(study / f"{number}-{path.name}")
+    call = ["evaluate", tmp_path / "sct.nrrd", study]
+    assert "choose one with --series NUMBER" in engine(*call).stderr
+    assert "choose one with --mr-series NUMBER" in engine(*call, "--series", 2, "--register", study).stderr
+    done = engine(*call, "--series", 2, "--register", study, "--mr-series", 4)
+    assert done.returncode == 2 and "CT" in done.stderr  # the chosen one is no MR
+    done = engine(*call, "--series", 2, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tight"]["me_hu"] == pytest.approx(10)
+    of_ct = engine("evaluate", study, tmp_path / "sct.nrrd").stderr
+    assert "put the files of one into a folder of its own" in of_ct and "--series" not in of_ct

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from decnn.devices import import_torch, list_devices, select_device
-from decnn.errors import InputError, SetupError, explain
+from decnn.errors import Finding, InputError, SetupError, explain
 
 
 def fail(*_: object, **__: object) -> None:
@@ -38,6 +38,22 @@ def test_a_gpu_that_is_listed_and_does_not_answer(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(SetupError, match=r"listed but does not work \(CUDA error: an illegal") as error:
         select_device("cuda")
     assert error.value.code == "device" and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("broken", "chosen"), [({"cuda:0"}, "cuda:1"), ({"cuda:0", "cuda:1"}, "cpu")])
+def test_auto_leaves_a_gpu_alone_that_does_not_work(
+    monkeypatch: pytest.MonkeyPatch, broken: set[str], chosen: str
+) -> None:
+    """Tried before anything depends on it: an error of CUDA lasts as long as the process."""
+    listed = [{"name": f"cuda:{n}", "description": f"GPU {n}"} for n in (0, 1)]
+    listed.append({"name": "cpu", "description": "CPU"})
+    monkeypatch.setattr("decnn.devices.list_devices", lambda: listed)
+    monkeypatch.setattr("decnn.devices.import_torch", lambda: torch)
+    monkeypatch.setattr(torch, "zeros", lambda *_, device: fail() if device in broken else torch.ones(1))
+    findings: list[Finding] = []
+    assert str(select_device("auto", findings)) == chosen
+    assert [finding.code for finding in findings] == ["gpu-failed"] * len(broken)
+    assert "The GPU cuda:0 GPU 0 failed (CUDA error: an illegal memory access was encountered)" in findings[0].message
 
 
 @pytest.mark.parametrize(

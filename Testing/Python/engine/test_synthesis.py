@@ -236,6 +236,46 @@ def test_a_gpu_that_fails_is_left_only_if_the_choice_was_ours() -> None:
         SmallGpu(room=0, may_leave_gpu=False, error=broken).run(SLICES)
 
 
+ASKING = ("is_available", "device_count", "get_device_name", "get_device_properties", "is_bf16_supported")
+
+
+def test_after_a_failure_nothing_asks_the_gpu_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of CUDA may last as long as the process: whatever asks the GPU then fails, too."""
+
+    def forward(self: runner.Runner, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        if self.device.type == "cuda":
+            for name in (
+                "is_available",
+                "device_count",
+                "get_device_name",
+                "get_device_properties",
+                "is_bf16_supported",
+            ):
+                monkeypatch.setattr(torch.cuda, name, refuse)
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return real(self, slices)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the GPU was asked")
+
+    real = runner.Runner._forward
+    network = DECNN()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    options = Options(device="auto", precision="float32")
+    monkeypatch.setattr(runner.Runner, "_forward", forward)
+    run = runner.Runner(network, torch.device("cuda"), options, 1000.0, findings=[])
+    channels = network.in_channels
+    slices = np.random.default_rng(1).normal(0, 1, (3, channels, 16, 12)).astype(np.float32)
+    ct, _variance = run.run(slices)
+    with torch.inference_mode():
+        expected = network.eval()(torch.from_numpy(slices[:1]))[0][:, 0].numpy()
+    np.testing.assert_allclose(ct, expected, atol=1e-4)
+    assert [finding.code for finding in run._findings] == ["gpu-failed"] and run.device.type == "cpu"
+    # The network that was loaded stays on the CPU, whatever happens to its copy.
+    for name, value in network.state_dict().items():
+        assert value.device.type == "cpu" and torch.equal(value, before[name])
+
+
 def test_a_failure_on_the_cpu_is_not_tried_forever() -> None:
     gpu = SmallGpu(room=0, may_leave_gpu=True)
     gpu.device = torch.device("cpu")

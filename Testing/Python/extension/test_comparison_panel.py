@@ -253,3 +253,21 @@ def test_a_ct_that_is_made_anew_meanwhile(panel, head) -> None:
     ct.SetName("Yet another name")
     panel.wait_for(comparison.poll, 120.0)
     assert comparison.error is None
+
+
+def test_what_comes_of_a_click_is_in_view(panel, head) -> None:
+    """In a window of 1600 x 1000 about 700 pixels are left for the panel."""
+    mr, ct, reference = add(head[0], "Head T1"), add(head[1] + 40, "Head sCT"), add(head[1], "Head CT")
+    panel.widget.logic.engine = engineCommand()
+    with panel.in_scroll_area(700):
+        panel.parameters.inputVolume, panel.parameters.outputVolume = mr, ct
+        panel.parameters.referenceVolume = reference
+        panel.ui.findingsLabel.text = "A sentence about this MR that is as long as most of them are. " * 4
+        panel.ui.findingsLabel.visible = True
+        panel.ui.compareCollapsibleButton.collapsed = False
+        panel.wait_for(lambda: panel.sees(panel.ui.compareButton))
+        panel.ui.compareButton.click()
+        panel.wait_for(lambda: Comparison.current is None, 60)
+        assert "mean absolute error" in panel.ui.compareStatusLabel.text
+        panel.wait_for(lambda: panel.sees(panel.ui.compareStatusLabel))
+        assert panel.sees(panel.ui.compareButton)

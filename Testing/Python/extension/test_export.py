@@ -377,3 +377,14 @@ def test_a_folder_that_cannot_be_taken_is_told_at_once(panel, out) -> None:
     run(task)
     assert task.state is State.FAILED and "could not be put into" in str(task.error)
     assert os.listdir(out / "series") == ["mine"]
+
+
+def test_what_comes_of_an_export_is_in_view(panel, out) -> None:
+    add_pair(panel, make_ct())
+    panel.ui.exportCollapsibleButton.collapsed = True
+    with panel.in_scroll_area(700):
+        panel.ui.exportCollapsibleButton.collapsed = False
+        panel.wait_for(lambda: panel.sees(panel.ui.exportButton))
+        click_and_wait(panel)
+        for control in (panel.ui.exportImportButton, panel.ui.exportStatusLabel, panel.ui.exportButton):
+            panel.wait_for(lambda control=control: panel.sees(control))

@@ -165,7 +165,7 @@ def test_the_file_has_the_grid_of_the_node(seed, tmp_path) -> None:
 @pytest.mark.parametrize("seed", range(100))
 def test_the_ct_has_the_grid_of_the_mr(seed) -> None:
     mr = add_mr(shape=(3, 4, 5), ijk_to_ras=random_grid(seed))
-    ct = nodes.putCt(np.zeros((3, 4, 5), np.int16), mr, None, {})
+    ct = nodes.putCt(nodes.imageDataOf(np.zeros((3, 4, 5), np.int16)), mr, None, {})
     assert slicer.vtkSlicerVolumesLogic().CompareVolumeGeometry(mr, ct) == ""
 
 

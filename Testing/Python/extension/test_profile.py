@@ -117,6 +117,11 @@ def test_the_chart_follows_the_line(panel) -> None:
     assert (distance[0], distance[-1], len(distance)) == (0, 20, 41)
     np.testing.assert_allclose(hu(), 7 * (5 + distance) - 30 + 20 + 100, atol=0.01)
 
+    # What is in the upper third, where the legend is, nobody sees.
+    curves = np.stack([slicer.util.arrayFromTableColumn(table, name) for name in ("ct", "mr, scaled")])
+    low, high = chart.GetYAxisRange()
+    assert not chart.GetYAxisRangeAuto() and low == curves.min() and curves.max() < low + 0.67 * (high - low)
+
     first = hu()[0]
     changes = []
     table.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: changes.append(hu()[0]))

@@ -33,6 +33,7 @@ def test_every_test_is_found(test_class) -> None:
         "test_badInputs",
         "test_batch",
         "test_cancel",
+        "test_delivery",
         "test_failureLeavesTheOutput",
         "test_manyRuns",
         "test_nodeRemovedWhileRunning",

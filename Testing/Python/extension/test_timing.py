@@ -9,6 +9,7 @@ host.start_gui()
 
 import slicer  # noqa: E402
 
+from decnn import catalog  # noqa: E402
 from decnn.options import Options  # noqa: E402
 from MRtoCTLib import timing  # noqa: E402
 
@@ -53,7 +54,8 @@ def test_nothing_is_kept_but_numbers(tmp_path) -> None:
     assert timing.expectedSeconds(mr, Options(str(tmp_path), "cpu")) is None
     timing.remember(mr, Options(device="cpu"), 3.0)
     (key,) = slicer.app.userSettings().allKeys()
-    assert key == "MRtoCT/SecondsPerLitre/decnn-head-t1/cpu"
+    version = catalog.model_entry("decnn-head-t1").version
+    assert key == f"MRtoCT/SecondsPerLitre/decnn-head-t1/{version}/cpu"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from panel import add_mr, open_panel  # isort: skip  (it makes qt and slicer.app
 import qt
 import slicer
 
+from MRtoCTLib.tasks.base import State
 from MRtoCTLib.tasks.process import engineCommand
+from MRtoCTLib.tasks.synthesis import Synthesis
 
 CONTROLS = (
     "inputSelector",
@@ -141,6 +143,27 @@ def test_nothing_is_cut_off_in_a_narrow_panel(panel, mr) -> None:
             assert not boxes[name].intersects(boxes[other]), (name, other)
 
 
+def test_long_texts_do_not_widen_the_panel(panel, mr) -> None:
+    """They wrap or are cut short: the views beside it keep their place."""
+    panel.click()
+    panel.wait_until_idle()
+    for section in ("advanced", "review", "compare", "export"):
+        getattr(panel.ui, f"{section}CollapsibleButton").collapsed = False
+    slicer.app.processEvents()
+    before = panel.view.minimumSizeHint().width()
+    long = "sub_01_ses_02_acq_mprage_rec_norm_desc_defaced_and_even_longer_T1w_" * 3
+    for node in (mr, panel.parameters.outputVolume):
+        node.SetName(long + node.GetName())
+    panel.parameters.referenceVolume = add_mr(long)
+    devices = [{"name": "cuda:0", "description": long, "memory_gb": 80.0}]
+    panel.widget.advancedSection.showDevices(devices)
+    panel.ui.deviceSelector.currentIndex = 1
+    for label in ("statusLabel", "findingsLabel", "compareStatusLabel", "exportStatusLabel", "modelTermsLabel"):
+        getattr(panel.ui, label).text = long
+    slicer.app.processEvents()
+    assert panel.view.minimumSizeHint().width() == before < 330
+
+
 def test_cancel(panel, mr) -> None:
     panel.play("stubborn")
     count = slicer.mrmlScene.GetNumberOfNodes()
@@ -201,6 +224,27 @@ def test_reading_the_ct_does_not_hold_the_event_loop_up(panel, mr, monkeypatch) 
         time.sleep(0.01)
     assert max(pauses) < 1.0  # on the main thread it would be two seconds
     assert panel.ui.outputSelector.currentNode() is not None
+
+
+@pytest.mark.parametrize("gone", ["MR", "CT", "scene"])
+def test_nodes_that_go_while_the_ct_comes_in(panel, mr, gone) -> None:
+    """The CT is put in one piece, its map in the next."""
+    panel.parameters.confidenceMap = True
+    panel.click()
+    panel.wait_for(lambda: Synthesis.current.outputNode is not None)
+    synthesis = Synthesis.current
+    ct = synthesis.outputNode
+    synthesis.cancel()  # too late
+    if gone == "scene":
+        slicer.mrmlScene.Clear()
+    else:
+        slicer.mrmlScene.RemoveNode(mr if gone == "MR" else ct)
+    panel.wait_until_idle()
+    if gone == "MR":
+        assert synthesis.state is State.DONE and slicer.mrmlScene.IsNodePresent(synthesis.confidenceNode)
+    else:
+        assert synthesis.state is State.CANCELLED and synthesis.confidenceNode is None
+    assert panel.ui.synthesizeButton.text == "Synthesize CT"
 
 
 def test_a_ct_of_another_mr_is_not_overwritten(panel, mr) -> None:
@@ -445,6 +489,21 @@ def test_the_time_left_is_told_once_it_can_be(panel, mr) -> None:
     assert re.fullmatch(r"Acting, about (75|80|85|90) s left", panel.ui.statusLabel.text)
     synthesis.fraction = before
     assert synthesis.secondsLeft is None
+    panel.click()
+    panel.wait_until_idle(2.0)
+
+
+def test_no_time_is_told_before_a_slice_was_measured(panel, mr) -> None:
+    """However long reading, checking and loading take: they are not like the slices."""
+    panel.play("hang")
+    panel.click()
+    panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
+    synthesis = Synthesis.current
+    synthesis._pace, synthesis.fraction, synthesis._started = None, 0.0, synthesis._started - 60
+    synthesis._onEvent({"event": "progress", "fraction": 0.19, "stage": "Finding the head"})
+    assert synthesis.secondsLeft is None and panel.ui.statusLabel.text == "Finding the head"
+    synthesis._onEvent({"event": "progress", "fraction": 0.21, "stage": "Synthesizing axial view"})
+    assert synthesis.secondsLeft is None and panel.ui.statusLabel.text == "Synthesizing axial view"
     panel.click()
     panel.wait_until_idle(2.0)
 

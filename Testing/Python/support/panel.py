@@ -59,6 +59,24 @@ class Panel:
     def wait_until_idle(self, seconds: float = 20.0) -> None:
         self.wait_for(lambda: not self.widget.logic.isRunning, seconds)
 
+    @contextmanager
+    def in_scroll_area(self, height: int) -> Iterator["Panel"]:
+        """The panel in an area that scrolls and is not as high, as in Slicer's window."""
+        from PySide6 import QtWidgets
+
+        area = QtWidgets.QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(self.view)
+        area.resize(430, height)
+        area.show()
+        yield self
+        area.takeWidget()
+
+    def sees(self, control) -> bool:
+        """Whether the whole of a control is in view."""
+        slicer.app.processEvents()
+        return control.visibleRegion().boundingRect() == control.rect
+
     def picture(self, path: Path):
         """Save the panel as a PNG; returns its pixels."""
         slicer.app.processEvents()
