@@ -76,7 +76,7 @@ def judged(path: Path, guard: Guard | None, choice: Choice | None = None) -> lis
     from decnn.errors import raise_errors
 
     if guard is not None:
-        guard.read(path, choice)
+        guard.check(path, choice)
         return []
     _, findings = read_mr(path, choice or Choice())
     raise_errors(findings)

@@ -28,7 +28,7 @@ def fuzz(guard: Guard, folder: Path, seconds: float, seed: int = 0) -> Counter[s
         path, content, _ = originals[number % len(originals)]
         path.write_bytes(damaged(content, rng))
         try:
-            guard.read(path)
+            guard.check(path)
             outcomes["taken"] += 1
         except DecnnError as error:
             outcomes[error.code] += 1

@@ -89,8 +89,8 @@ def work(job: Job) -> Outcome:
     start = time.monotonic()
     guard = vars(_OWN).setdefault("guard", Guard())
     try:
-        answer = guard.read(job.source, job.choice, job.known())
-        if answer.mr is None:
+        answer = guard.prepare(job.source, job.choice, job.known())
+        if answer.ready is None:
             return job.skipped()
         with _NETWORK:
             model = _MODELS.setdefault(job.options.model, ModelOnDemand(job.options.model))
@@ -99,7 +99,7 @@ def work(job: Job) -> Outcome:
                     f"A worker has another version of model {job.options.model}: install the same MRtoCT everywhere.",
                     code="model",
                 )
-            made = make(answer.mr, model, job.options, silent, lambda: False)
+            made = make(answer.ready, model, job.options, silent, lambda: False)
         facts = write(made, job.output, job.confidence)
         return job.done(facts["findings"], time.monotonic() - start, answer.sha256)
     except InputError as error:

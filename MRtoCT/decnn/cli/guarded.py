@@ -1,7 +1,7 @@
 """Reads images in a child process: a file that crashes ITK, or never comes to an end, costs the child and nothing else.
 
-The child is this module. It takes one JSON object a line, reads and judges the MR that it names, and answers by one
-pickle. So an MR is read and judged once, and that beside what its parent does.
+The child is this module. It takes one JSON object a line, reads and judges the MR that it names, prepares it for the
+network if that is wanted, and answers by one pickle. So all this is done once, and beside what its parent does.
 """
 
 import json
@@ -14,12 +14,12 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from decnn.errors import DecnnError, InputError, explain, raise_errors
 
 if TYPE_CHECKING:
-    from decnn.cli.single import Mr
+    from decnn.cli.single import Ready
     from decnn.io.dicom_read import Choice
 
 LIMIT_S = 300.0
@@ -30,8 +30,8 @@ LIMIT_S = 300.0
 class Answer:
     """What became of a read."""
 
-    mr: "Mr | None" = None
-    """None where it was known already."""
+    ready: "Ready | None" = None
+    """None where it was known already, or only to be checked."""
     sha256: str = ""
     """``decnn.io.fingerprint`` of the input."""
     seconds: float = 0.0
@@ -61,20 +61,28 @@ class Guard:
             self._closed = True
             self._end()
 
-    def read(self, path: str | Path, choice: "Choice | None" = None, known: str = "") -> Answer:
+    def check(self, path: str | Path, choice: "Choice | None" = None) -> None:
         """Reads an MR in the child, and judges it as ``decnn.checks.gate.read_mr`` does.
-
-        known: a fingerprint; an input that has it is not read again.
 
         Raises:
             InputError: what the gate says, or that the file crashes the reader or takes too long.
             SetupError: the reader cannot work.
         """
+        self._answered(path, choice, {"known": None})
+
+    def prepare(self, path: str | Path, choice: "Choice | None" = None, known: str = "") -> Answer:
+        """As ``check``, and as ``decnn.preparation.prepare`` after it.
+
+        known: a fingerprint; an input that has it is not read.
+        """
+        return self._answered(path, choice, {"known": known})
+
+    def _answered(self, path: str | Path, choice: "Choice | None", more: dict[str, str | None]) -> Answer:
         question = {
             "path": os.fspath(path),
             "series": choice.series if choice else "",
             "echo": choice.echo if choice else "",
-            "known": known,
+            **more,
         }
         endless = False
         answer = None
@@ -164,23 +172,27 @@ def _serve() -> None:
         answers.flush()
 
 
-def _answer(question: dict[str, str]) -> Answer:
+def _answer(question: dict[str, Any]) -> Answer:
     # Under its own name: as __main__ its classes would be others than those of the parent.
     from decnn.cli import guarded
 
     start = time.monotonic()
     try:
-        from decnn.cli.single import read
+        from decnn.cli.single import Ready, read
         from decnn.io.dicom_read import Choice
         from decnn.io.fingerprint import fingerprint
+        from decnn.preparation import prepare
 
-        known = question["known"]
-        sha256 = fingerprint(question["path"]) if os.path.exists(question["path"]) else ""
+        path, known = question["path"], question["known"]
+        sha256 = fingerprint(path) if known is not None and os.path.exists(path) else ""
         if known and sha256 == known:
             return guarded.Answer(None, sha256, time.monotonic() - start)
-        mr, findings = read(question["path"], Choice(question["series"], question["echo"]))
+        mr, findings = read(path, Choice(question["series"], question["echo"]))
         raise_errors(findings)
-        return guarded.Answer(mr, sha256, time.monotonic() - start)
+        if mr is None or known is None:
+            return guarded.Answer()
+        ready = Ready(prepare(mr.image, findings), mr.origin)
+        return guarded.Answer(ready, sha256, time.monotonic() - start)
     except Exception as error:
         return guarded.Answer(error=explain(error))
 

@@ -1,4 +1,4 @@
-"""Heads one after another on this machine: the next is read, and the last one written, while the network works."""
+"""Heads one after another on this machine: while the network works, the next is prepared and the last one written."""
 
 import time
 import traceback
@@ -85,13 +85,13 @@ class Pipeline:
             seconds = answer.seconds
             if answer.error is not None:
                 raise answer.error
-            if answer.mr is None:
+            if answer.ready is None:
                 self._add(job.skipped())
                 return
-            for finding in answer.mr.findings:
+            for finding in answer.ready.head.findings:
                 self._reporter.finding(finding)
-            made = make(answer.mr, self._model, job.options, self._reporter.progress, lambda: self._stop.requested)
-            for finding in made.result.findings[len(answer.mr.findings) :]:
+            made = make(answer.ready, self._model, job.options, self._reporter.progress, lambda: self._stop.requested)
+            for finding in made.result.findings[len(answer.ready.head.findings) :]:
                 self._reporter.finding(finding)
             self._reporter.progress(0.97, "Writing the CT")
         except Exception as error:
@@ -137,7 +137,7 @@ class Pipeline:
 def _read(guard: Guard, job: Job) -> Answer:
     start = time.monotonic()
     try:
-        return guard.read(job.source, job.choice, job.known())
+        return guard.prepare(job.source, job.choice, job.known())
     except DecnnError as error:
         return Answer(error=error, seconds=time.monotonic() - start)
 

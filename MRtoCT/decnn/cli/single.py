@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from decnn.io.dicom_read import Choice
     from decnn.io.provenance import Origin
     from decnn.model import Model
+    from decnn.preparation import Prepared
     from decnn.synthesis import SynthesisResult
 
 # Modules with numpy, SimpleITK or torch are imported where they are needed: the first line of progress must not wait.
@@ -47,13 +48,13 @@ class ModelOnDemand:
     def get(self, report: Report) -> "Model":
         """Raises InputError or SetupError as ``decnn.model.load_model`` and ``decnn.devices.import_torch`` do."""
         if self._model is None:
-            report(0.02, "Loading PyTorch")
+            report(0.14, "Loading PyTorch")
             if self._import is not None:
                 self._import.join()
             import_torch()
             from decnn.model import load_model
 
-            report(0.05, "Loading the model")
+            report(0.15, "Loading the model")
             self._model = load_model(self._name)
         return self._model
 
@@ -71,6 +72,14 @@ class Mr:
 
     image: "sitk.Image"
     findings: list[Finding]
+    origin: "Origin"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A head that a network can have at once."""
+
+    head: "Prepared"
     origin: "Origin"
 
 
@@ -101,20 +110,20 @@ def read(
     return Mr(reading.image, findings, origin), findings
 
 
-def make(mr: Mr, model: ModelOnDemand, options: Options, report: Report, should_cancel: Callable[[], bool]) -> Made:
-    """The synthetic CT of an MR. Raises as ``decnn.synthesis.synthesize`` and ``ModelOnDemand.get`` do."""
+def make(
+    ready: Ready, model: ModelOnDemand, options: Options, report: Report, should_cancel: Callable[[], bool]
+) -> Made:
+    """The synthetic CT of a head. Raises as ``decnn.synthesis.synthesize`` and ``ModelOnDemand.get`` do."""
     loaded = model.get(report)
-    from decnn.synthesis import synthesize
+    from decnn.synthesis import synthesize_prepared
 
-    result = synthesize(
-        mr.image,
-        loaded,
-        options,
-        report=lambda fraction, stage: report(0.06 + 0.9 * fraction, stage),
-        should_cancel=should_cancel,
-        checked=mr.findings,
-    )
-    return Made(result, loaded, mr.origin)
+    result = synthesize_prepared(ready.head, loaded, options, _most_of(report), should_cancel)
+    return Made(result, loaded, ready.origin)
+
+
+def _most_of(report: Report) -> Report:
+    """Leaves room for reading and writing."""
+    return lambda fraction, stage: report(0.02 + 0.94 * fraction, stage)
 
 
 def write(
@@ -188,7 +197,13 @@ def synthesize_file(
     if source_series:
         mr = replace(mr, origin=replace(mr.origin, series_uid=source_series))
 
-    made = make(mr, model, options, reporter.progress, lambda: stop.requested)
+    from decnn.preparation import prepare
+
+    def should_cancel() -> bool:
+        return stop.requested
+
+    ready = Ready(prepare(mr.image, findings, _most_of(reporter.progress), should_cancel), mr.origin)
+    made = make(ready, model, options, reporter.progress, should_cancel)
     for finding in made.result.findings[len(findings) :]:
         reporter.finding(finding)
     reporter.progress(0.97, "Writing the CT")

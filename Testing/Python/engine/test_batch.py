@@ -208,14 +208,15 @@ def test_a_file_that_ends_its_reader_does_not_end_the_batch(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(hostile.parent), engine_environment()["PYTHONPATH"]]))
     sitk.WriteImage(sitk.Cast(slab, sitk.sitkInt16), str(tmp_path / "good.nrrd"))
     with Guard(limit_s=20) as guard:
-        good = guard.read(tmp_path / "good.nrrd")
-        assert good.mr is not None and good.mr.image.GetSize() == slab.GetSize()
-        assert good.mr.origin.voxels == hash_of(sitk.Cast(slab, sitk.sitkInt16))
-        assert guard.read(tmp_path / "good.nrrd", known=good.sha256).mr is None
+        good = guard.prepare(tmp_path / "good.nrrd")
+        assert good.ready is not None and good.ready.head.grid.GetSize() == slab.GetSize()
+        assert good.ready.origin.voxels == hash_of(sitk.Cast(slab, sitk.sitkInt16))
+        assert guard.prepare(tmp_path / "good.nrrd", known=good.sha256).ready is None
+        guard.check(tmp_path / "good.nrrd")
         for name, code in {"crash.nrrd": "crashed", "none.nrrd": "bad-path"}.items():
             with pytest.raises(InputError) as error:
-                guard.read(tmp_path / name)
+                guard.check(tmp_path / name)
             assert error.value.code == code
     with Guard(limit_s=5) as guard, pytest.raises(InputError) as error:
-        guard.read(tmp_path / "sleep.nrrd")
+        guard.check(tmp_path / "sleep.nrrd")
     assert error.value.code == "endless"

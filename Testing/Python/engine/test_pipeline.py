@@ -16,7 +16,7 @@ from decnn.cli.batch import synthesize_all
 from decnn.cli.cancel import Stop
 from decnn.cli.plan import Job
 from decnn.cli.progress import JsonReporter
-from decnn.cli.single import Made, Mr
+from decnn.cli.single import Made, Ready
 from decnn.errors import SetupError
 from decnn.io.fingerprint import fingerprint
 from decnn.options import Options
@@ -52,12 +52,12 @@ def test_the_next_is_read_and_the_last_is_written_while_the_network_works(
         begun["read", job.source].set()
         return read(guard, job)
 
-    def make_it(mr: Mr, *rest: Any) -> Made:
+    def make_it(ready: Ready, *rest: Any) -> Made:
         source = next(turns)
         begun["make", source].set()
         if source != heads[-1]:
             assert begun["read", heads[heads.index(source) + 1]].wait(PATIENCE_S)
-        return make(mr, *rest)
+        return make(ready, *rest)
 
     def write_it(made: Made, job: Job) -> dict[str, Any]:
         begun["write", job.source].set()
