@@ -1,4 +1,5 @@
-"""The engine's command line: mrtoct, or python -m decnn, synthesize | check | export-dicom | evaluate | info.
+"""The engine's command line: mrtoct, or python -m decnn, synthesize | batch | check | export-dicom | evaluate |
+info.
 
 Exit codes: 0 done; 1 a defect; 2 the input or an argument cannot be used; 3 the machine or installation is at fault
 (torch missing, weights changed, device not there, disk full); 130 cancelled; of many inputs, the code of the first
@@ -82,11 +83,20 @@ def _parser() -> argparse.ArgumentParser:
         "--series", metavar="NUMBER", help="DICOM: the number or UID of the MR series, if there are several"
     )
     choice.add_argument("--echo", metavar="TIME", help="DICOM: the echo time in ms, if the series has several echoes")
-    verbs = parser.add_subparsers(required=True, metavar="synthesize|check|export-dicom|evaluate|info")
+    making = argparse.ArgumentParser(add_help=False)
+    making.add_argument("--model", default=DEFAULTS.model, help="name of a bundled model, or a model's folder")
+    making.add_argument("--device", default=DEFAULTS.device, help="auto (default), cpu, cuda, cuda:N or mps")
+    making.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=DEFAULTS.precision,
+        help="auto (default) computes in bfloat16 where the device has instructions for it, and checks the difference",
+    )
+    verbs = parser.add_subparsers(required=True, metavar="synthesize|batch|check|export-dicom|evaluate|info")
 
     synthesize = verbs.add_parser(
         "synthesize",
-        parents=[common, progress, choice],
+        parents=[common, progress, choice, making],
         help="make the synthetic CT of an MR, or of many",
         usage="%(prog)s INPUT OUTPUT [options]\n       %(prog)s INPUT [INPUT ...] --output-dir FOLDER [options]",
     )
@@ -99,16 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     synthesize.add_argument(
         "--output-dir",
         metavar="FOLDER",
-        help="every path is an input; its CT goes to FOLDER/<name of the input>_sCT.nrrd, and how each one went to "
-        "FOLDER/summary.csv; one that fails does not stop the others",
-    )
-    synthesize.add_argument("--model", default=DEFAULTS.model, help="name of a bundled model, or a model's folder")
-    synthesize.add_argument("--device", default=DEFAULTS.device, help="auto (default), cpu, cuda, cuda:N or mps")
-    synthesize.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default=DEFAULTS.precision,
-        help="auto (default) computes in bfloat16 where the device has instructions for it, and checks the difference",
+        help="every path is an input, as for batch",
     )
     synthesize.add_argument(
         "--confidence",
@@ -122,7 +123,37 @@ def _parser() -> argparse.ArgumentParser:
         help="SeriesInstanceUID of the MR, where its file does not say it (not NRRD or MHA): the CT carries it, and "
         "export-dicom compares it",
     )
-    synthesize.set_defaults(run=commands.synthesize)
+    synthesize.set_defaults(run=commands.synthesize, input_list=None, overwrite=False, scheduler=None)
+
+    batch = verbs.add_parser(
+        "batch",
+        parents=[common, progress, choice, making],
+        help="make the synthetic CT of each of many MRs; one that fails does not stop the others",
+    )
+    batch.add_argument("paths", nargs="*", metavar="INPUT", help="MR, as for synthesize")
+    batch.add_argument("--input-list", metavar="FILE", help="a text file (UTF-8) that names inputs, one a line")
+    batch.add_argument(
+        "--output-dir",
+        metavar="FOLDER",
+        required=True,
+        help="each CT goes to FOLDER/<name of the input>_sCT.nrrd, how each input went to FOLDER/summary.csv",
+    )
+    batch.add_argument(
+        "--confidence", action="store_const", const=True, help="also write <name of the input>_confidence.nrrd"
+    )
+    batch.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="make every CT anew, also where an earlier run has made it of the same input by the same model and "
+        "options",
+    )
+    batch.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="hand the inputs to the workers of a Dask scheduler, such as tcp://host:8786 (pip install "
+        "mrtoct[cluster]); workers must see the same paths",
+    )
+    batch.set_defaults(run=commands.batch)
 
     check = verbs.add_parser(
         "check",

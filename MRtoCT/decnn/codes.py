@@ -91,6 +91,8 @@ CODES = {
     "gpu-memory": Code("warning", "the GPU had too little memory, the CPU did the work", "nothing"),
     "gpu-failed": Code("warning", "the GPU failed, the CPU did the work", "update its driver"),
     "precision": Code("warning", "bfloat16 was not exact enough, float32 did the work", "nothing"),
+    "scheduler": Code("error", "the Dask scheduler does not answer (batch)", "start it, give the address it prints"),
+    "worker": Code("error", "the workers that had this head failed or died (batch)", "see their logs, run again"),
     "cancelled": Code("error", "you stopped the work", "start again"),
     "internal": Code("error", "a defect of decnn", "run with --debug, and report what it prints"),
     # comparing and exporting

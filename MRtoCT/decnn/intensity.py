@@ -24,8 +24,9 @@ def from_zero(image: sitk.Image) -> sitk.Image:
     image = without_padding(image)
     array = sitk.GetArrayViewFromImage(image)
     low, high = (float(value) for value in np.percentile(array.reshape(-1)[::7], [0.5, 99.5]))
-    image = sitk.Cast(image, sitk.sitkFloat32)
-    return sitk.Clamp(image - low if low < -0.05 * high else image, lowerBound=0.0, upperBound=float("inf"))
+    if low < -0.05 * high:
+        image = sitk.Cast(image, sitk.sitkFloat32) - low
+    return sitk.Clamp(image, sitk.sitkFloat32, lowerBound=0.0, upperBound=float("inf"))
 
 
 def head_mask(image: sitk.Image) -> sitk.Image:
@@ -44,7 +45,7 @@ def head_mask(image: sitk.Image) -> sitk.Image:
     Raises:
         InputError: nothing in the image is large enough to be a head.
     """
-    smooth = sitk.SmoothingRecursiveGaussian(sitk.Cast(image, sitk.sitkFloat32), 1.0)
+    smooth = sitk.SmoothingRecursiveGaussian(_float(image), 1.0)
     values = sitk.GetArrayViewFromImage(smooth)
     threshold = _tissue_threshold(values)
     # On half the grid, where it costs an eighth.
@@ -85,12 +86,14 @@ def normalize(mr: np.ndarray, mask: np.ndarray) -> np.ndarray:
     Raises:
         InputError: the head has no contrast.
     """
-    head = mr[mask > 0].astype(np.float32)
+    head = mr[mask > 0].astype(np.float32, copy=False)
     foreground = head[head > _tissue_threshold(head)] if head.size else head
     scale = float(np.median(foreground)) if foreground.size else 0.0
     if not scale > 0:
         raise InputError("The head in this MR has no contrast: give a T1-weighted volume.")
-    return np.clip(mr.astype(np.float32) / np.float32(scale), 0.0, _BRIGHTEST)
+    scaled = mr.astype(np.float32)
+    scaled /= np.float32(scale)
+    return np.clip(scaled, 0.0, _BRIGHTEST, out=scaled)
 
 
 def depth_channel(mask: sitk.Image) -> np.ndarray:
@@ -103,7 +106,10 @@ def depth_channel(mask: sitk.Image) -> np.ndarray:
         30 mm.
     """
     distance = sitk.SignedMaurerDistanceMap(mask, insideIsPositive=True, squaredDistance=False, useImageSpacing=True)
-    return np.clip(sitk.GetArrayFromImage(distance), *_DEPTH_RANGE_MM) / np.float32(DEPTH_UNIT_MM)
+    depth = sitk.GetArrayFromImage(distance)
+    np.clip(depth, *_DEPTH_RANGE_MM, out=depth)
+    depth /= np.float32(DEPTH_UNIT_MM)
+    return depth
 
 
 def _tissue_threshold(values: np.ndarray) -> float:
@@ -144,6 +150,10 @@ def _fill_slices(mask: np.ndarray) -> np.ndarray:
         filled = sitk.GetArrayFromImage(sitk.BinaryFillhole(picture)).reshape(slices.shape)
         mask = np.moveaxis(filled[:, :-1] > 0, 0, axis)
     return mask
+
+
+def _float(image: sitk.Image) -> sitk.Image:
+    return image if image.GetPixelID() == sitk.sitkFloat32 else sitk.Cast(image, sitk.sitkFloat32)
 
 
 def _array(binary: sitk.Image) -> np.ndarray:

@@ -4,12 +4,15 @@ Slices without head are left out. The others are whole: cropped to their own hea
 a sixth smaller, but the network sees the whole slice, and bone near the vertex would come out otherwise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from decnn.runner import Runner
 from decnn.views import AXES, view_input
+
+# Slices that are gathered at a time: a line of the cache holds so many of a view whose slices lie across the memory.
+_BLOCK = 16
 
 
 class Sweep:
@@ -58,33 +61,35 @@ class Sweep:
             step: called with the share that is done, 0..1, after each batch.
         """
         axis = AXES[view]
-        mr = _slices_first(self._mr, axis)
-        depth = None if self._depth is None else _slices_first(self._depth, axis)
         slices, variances = np.moveaxis(total, axis, 0), None if within is None else np.moveaxis(within, axis, 0)
         occupied = np.flatnonzero(self._areas(axis))
         if not occupied.size:
             return
         first, end = int(occupied[0]), int(occupied[-1]) + 1
-        done = first
-        while done < end:
-            indices = np.arange(done, min(done + runner.batch, end))
-            ct, variance = runner.run(view_input(mr, depth, 0, indices, self._neighbours))
-            here = slice(done, done + len(ct))
-            slices[here] += ct
-            if variances is not None and variance is not None:
-                variances[here] += variance
-            done += len(ct)
-            step((done - first) / (end - first))
+        for start in range(first, end, _BLOCK):
+            stop = min(start + _BLOCK, end)
+            done = []
+            for batch in self._run_block(axis, start, stop, runner):
+                done.append(batch)
+                step((start + sum(len(ct) for ct, _ in done) - first) / (end - first))
+            slices[start:stop] += np.concatenate([ct for ct, _ in done])
+            if variances is not None:
+                variances[start:stop] += np.concatenate([spread for _, spread in done if spread is not None])
+
+    def _run_block(
+        self, axis: int, start: int, stop: int, runner: Runner
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """What the runner gives for the slices from ``start`` to before ``stop``, in one batch after another."""
+        half = self._neighbours // 2
+        low = max(start - half, 0)
+        mr = np.ascontiguousarray(np.moveaxis(self._mr, axis, 0)[low : stop + half])
+        depth = None if self._depth is None else np.ascontiguousarray(np.moveaxis(self._depth, axis, 0)[low:stop])
+        while start < stop:
+            indices = np.arange(start, min(start + runner.batch, stop)) - low
+            done = runner.run(view_input(mr, depth, 0, indices, self._neighbours))
+            start += len(done[0])
+            yield done
 
     def _areas(self, axis: int) -> np.ndarray:
         """Of what is wanted, in pixels, for each slice along an axis."""
         return np.count_nonzero(self._wanted, axis=tuple(other for other in range(3) if other != axis))
-
-
-def _slices_first(volume: np.ndarray, axis: int) -> np.ndarray:
-    """The volume with the slices of one view first.
-
-    Along the last axis it is copied once: a slice would else be gathered from all over the memory, once a neighbour.
-    """
-    moved = np.moveaxis(volume, axis, 0)
-    return np.ascontiguousarray(moved) if axis == volume.ndim - 1 else moved

@@ -78,7 +78,7 @@ def _checked(name: str) -> Callable[[Path], list[str]]:
 
 def _planned(names: list[str]) -> Callable[[Path], list[str]]:
     def attempt(folder: Path) -> list[str]:
-        from decnn.cli.batch import plan_outputs
+        from decnn.cli.plan import plan_outputs
 
         plan_outputs([str(folder / name) for name in names], str(folder / "out"))
         return []

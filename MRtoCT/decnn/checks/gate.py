@@ -1,5 +1,6 @@
 """The one gate: an MR file or DICOM series is read and judged here, for every command alike."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,15 @@ from decnn.io.images import Reading, read
 from decnn.steps import Report, silent
 
 
-def read_mr(path: str | Path, choice: Choice | None = None) -> tuple[Reading | None, list[Finding]]:
+def read_mr(
+    path: str | Path, choice: Choice | None = None, accepted: Callable[[], None] = lambda: None
+) -> tuple[Reading | None, list[Finding]]:
     """Reads an MR and judges its header, before any voxel is loaded, and its voxels.
+
+    Args:
+        path: see ``decnn.io.images.read``.
+        choice: which of several DICOM series and echoes.
+        accepted: called once nothing in the header blocks.
 
     Returns:
         What was read, None if the header has errors; and all findings.
@@ -28,6 +36,7 @@ def read_mr(path: str | Path, choice: Choice | None = None) -> tuple[Reading | N
     def inspect(header: Header) -> None:
         findings.extend(check_header(header))
         raise_errors(findings)
+        accepted()
 
     try:
         reading = read(path, inspect, replace(choice or ANY, modality="MR"))

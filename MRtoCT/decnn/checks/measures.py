@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.checks.orientation import turned
+from decnn.morphology import opening
 
 # The work is done on 2 mm voxels: nothing here is finer, and it takes an eighth of the time.
 _STEP = 2
@@ -20,7 +21,10 @@ _BRAIN_HEIGHT_MM = 85.0
 _INSIDE_SKULL_MM = 16.0
 # The mask is looked at this far inside the field of view: its very border is no longer reliable.
 _INSET_MM = 2.0
-_ANGLES = np.arange(-45.0, 46.0, 7.5)
+# Another object lies so far from the head.
+_APART_MM = 8.0
+_ANGLE_STEP = 7.5
+_ANGLES = [float(angle) for angle in np.arange(-45.0, 46.0, _ANGLE_STEP)]
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def measure_head(image: sitk.Image, canonical: sitk.Image, mask: sitk.Image) -> 
         lies=lies,
         lies_by=lies_by,
         likeness=likeness,
-        second_litres=_second(mr, head),
+        second_litres=_second(mr, head, depth),
     )
 
 
@@ -158,13 +162,14 @@ def _spread(values: np.ndarray) -> float:
     return float((high - low) / max(middle, 1e-6))
 
 
-def _second(mr: np.ndarray, head: np.ndarray) -> float:
+def _second(mr: np.ndarray, head: np.ndarray, depth: np.ndarray) -> float:
     """Litres of the largest object, half as bright as the head, that lies apart from it."""
-    near = sitk.BinaryDilate(sitk.GetImageFromArray(head.astype(np.uint8)), [4, 4, 4])
-    bright = sitk.GetImageFromArray((mr > 0.5 * float(np.median(mr[head]))).astype(np.uint8))
-    apart = sitk.BinaryMorphologicalOpening(sitk.And(bright, sitk.Not(near) & 1), [1, 1, 1])
+    apart = opening((mr > 0.5 * float(np.median(mr[head]))) & (depth < -_APART_MM))
+    if not apart.any():
+        return 0.0
     statistics = sitk.LabelShapeStatisticsImageFilter()
-    statistics.Execute(sitk.RelabelComponent(sitk.ConnectedComponent(apart), sortByObjectSize=True))
+    objects = sitk.ConnectedComponent(sitk.GetImageFromArray(apart.astype(np.uint8)))
+    statistics.Execute(sitk.RelabelComponent(objects, sortByObjectSize=True))
     return statistics.GetNumberOfPixels(1) * _STEP**3 / 1e6 if statistics.GetNumberOfLabels() else 0.0
 
 
@@ -228,23 +233,33 @@ def _plane_of_symmetry(mr: np.ndarray, head: np.ndarray) -> tuple[float, float, 
     z, y, x = (axis.astype(np.float32) for axis in np.nonzero(sitk.GetArrayFromImage(coarse) > 0.2))
     centre = coarse.TransformContinuousIndexToPhysicalPoint([float(x.mean()), float(y.mean()), float(z.mean())])
     edge = 41  # 6 mm voxels: 246 mm, the brain's part of any head
-    best = (-1.0, 0.0)
-    for turn, lean in itertools.product(np.deg2rad(_ANGLES), repeat=2):
+    half = (edge - 1) / 2 * coarse.GetSpacing()[0]
+
+    def symmetry(turn: float, lean: float) -> float:
         transform = sitk.Euler3DTransform()
-        transform.SetRotation(0.0, float(lean), float(turn))
+        transform.SetRotation(0.0, float(np.deg2rad(lean)), float(np.deg2rad(turn)))
         transform.SetTranslation(centre)
-        half = (edge - 1) / 2 * coarse.GetSpacing()[0]
         turned = sitk.GetArrayFromImage(
             sitk.Resample(coarse, [edge] * 3, transform, sitk.sitkLinear, [-half] * 3, coarse.GetSpacing())
         )
         # The centre need not lie on the plane: the mirror image may be off by some voxels.
-        for shift in (-2, -1, 0, 1, 2):
-            a = turned[:, :, max(0, shift) : edge + min(0, shift)]
-            b = a[:, :, ::-1]
-            correlation = float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
-            if correlation > best[0]:
-                best = (correlation, float(np.rad2deg(np.hypot(turn, lean))))
-    return best[1], best[0], max(_mirrored(sitk.GetArrayFromImage(coarse), axis) for axis in (0, 1))
+        return max(_with_its_mirror(turned[:, :, max(0, s) : edge + min(0, s)]) for s in (-2, -1, 0, 1, 2))
+
+    # Every other angle first, then those around the best of them.
+    scores = {angles: symmetry(*angles) for angles in itertools.product(_ANGLES[::2], repeat=2)}
+    turn, lean = max(scores, key=lambda angles: scores[angles])
+    near = [[angle for angle in _ANGLES if abs(angle - middle) < 1.5 * _ANGLE_STEP] for middle in (turn, lean)]
+    scores |= {angles: symmetry(*angles) for angles in itertools.product(*near) if angles not in scores}
+    turn, lean = max(scores, key=lambda angles: scores[angles])
+    others = max(_mirrored(sitk.GetArrayFromImage(coarse), axis) for axis in (0, 1))
+    return float(np.hypot(turn, lean)), scores[turn, lean], others
+
+
+def _with_its_mirror(part: np.ndarray) -> float:
+    """Correlation of a volume with itself, mirrored along its last axis: the two have one mean and one variance."""
+    around = part - part.mean(dtype=np.float64).astype(np.float32)
+    variance = float(np.vdot(around, around))
+    return float(np.vdot(around, around[:, :, ::-1])) / variance if variance > 0 else -1.0
 
 
 def _mirrored(values: np.ndarray, axis: int) -> float:

@@ -23,28 +23,12 @@ if TYPE_CHECKING:
 
 
 def synthesize(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
-    """One input and its output, or with --output-dir as many inputs as are given."""
+    """One input and its output; with --output-dir it is ``batch`` by another name."""
+    if arguments.output_dir is not None:
+        return batch(arguments, reporter, stop)
     stop.listen()
     reporter.progress(0.0, "Starting")
-    options = Options.from_arguments(arguments)
-    check_device_name(options.device)
-    model_folder(options.model)
-    model = ModelOnDemand(options.model)
-    if arguments.output_dir is not None:
-        from decnn.cli.batch import synthesize_all
-
-        if arguments.confidence not in (None, arguments.output_dir):
-            raise InputError("With --output-dir the confidence maps go to that folder too: give it to --confidence.")
-        return synthesize_all(
-            arguments.paths,
-            arguments.output_dir,
-            model,
-            options,
-            reporter,
-            stop,
-            debug=arguments.debug,
-            choice=choice_of(arguments),
-        )
+    options = _options(arguments)
     if len(arguments.paths) != 2:
         raise InputError(
             f"synthesize was given {len(arguments.paths)} paths: give it INPUT and OUTPUT, "
@@ -54,7 +38,7 @@ def synthesize(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) ->
     synthesize_file(
         source,
         output,
-        model,
+        ModelOnDemand(options.model),
         options,
         reporter,
         stop,
@@ -63,6 +47,39 @@ def synthesize(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) ->
         arguments.source_series or "",
     )
     return 0
+
+
+def batch(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
+    """As many inputs as are given, on this machine or on those of a scheduler."""
+    stop.listen()
+    reporter.progress(0.0, "Starting")
+    options = _options(arguments)
+    from decnn.cli.batch import synthesize_all
+    from decnn.cli.plan import listed_inputs
+
+    if arguments.confidence not in (None, True, arguments.output_dir):
+        raise InputError("With --output-dir the confidence maps go to that folder too: give it to --confidence.")
+    inputs = [*arguments.paths, *(listed_inputs(arguments.input_list) if arguments.input_list else [])]
+    if not inputs:
+        raise InputError("No input was given: name some, or a file that lists them (--input-list).")
+    return synthesize_all(
+        inputs,
+        arguments.output_dir,
+        options,
+        reporter,
+        stop,
+        debug=arguments.debug,
+        choice=choice_of(arguments),
+        overwrite=arguments.overwrite,
+        scheduler=arguments.scheduler,
+    )
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    options = Options.from_arguments(arguments)
+    check_device_name(options.device)
+    model_folder(options.model)
+    return options
 
 
 def check(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:

@@ -1,24 +1,41 @@
 """Reads images in a child process: a file that crashes ITK, or never comes to an end, costs the child and nothing else.
 
-The child is this module: it takes one JSON object a line, judges the MR that it names, and answers by one line.
+The child is this module. It takes one JSON object a line, reads and judges the MR that it names, prepares it for the
+network if that is wanted, and answers by one pickle. So all this is done once, and beside what its parent does.
 """
 
 import json
 import os
+import pickle
 import queue
 import subprocess
 import sys
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
-from decnn.errors import InputError, explain
+from decnn.errors import DecnnError, InputError, explain, raise_errors
 
 if TYPE_CHECKING:
+    from decnn.cli.single import Ready
     from decnn.io.dicom_read import Choice
 
 LIMIT_S = 300.0
 """A read that takes longer counts as endless."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a read."""
+
+    ready: "Ready | None" = None
+    """None where it was known already, or only to be checked."""
+    sha256: str = ""
+    """``decnn.io.fingerprint`` of the input."""
+    seconds: float = 0.0
+    error: DecnnError | None = None
 
 
 class Guard:
@@ -30,54 +47,84 @@ class Guard:
 
     def __init__(self, limit_s: float = LIMIT_S) -> None:
         self._limit_s = limit_s
-        self._child: subprocess.Popen[str] | None = None
-        self._answers: queue.Queue[str] = queue.Queue()
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._answers: queue.Queue[Answer | None] = queue.Queue()
+        self._closed = False
 
     def __enter__(self) -> "Guard":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        """Also ends a read that another thread waits for."""
+        with self._lock:
+            self._closed = True
+            self._end()
 
     def check(self, path: str | Path, choice: "Choice | None" = None) -> None:
         """Reads an MR in the child, and judges it as ``decnn.checks.gate.read_mr`` does.
 
         Raises:
             InputError: what the gate says, or that the file crashes the reader or takes too long.
+            SetupError: the reader cannot work.
         """
-        if self._child is None or self._child.poll() is not None:
-            self._start()
-        assert self._child is not None and self._child.stdin is not None
+        self._answered(path, choice, {"known": None})
+
+    def prepare(self, path: str | Path, choice: "Choice | None" = None, known: str = "") -> Answer:
+        """As ``check``, and as ``decnn.preparation.prepare`` after it.
+
+        known: a fingerprint; an input that has it is not read.
+        """
+        return self._answered(path, choice, {"known": known})
+
+    def _answered(self, path: str | Path, choice: "Choice | None", more: dict[str, str | None]) -> Answer:
         question = {
             "path": os.fspath(path),
             "series": choice.series if choice else "",
             "echo": choice.echo if choice else "",
+            **more,
         }
+        endless = False
+        answer = None
         try:
-            self._child.stdin.write(json.dumps(question) + "\n")
-            self._child.stdin.flush()
-            answer = self._answers.get(timeout=self._limit_s)
-        except (queue.Empty, OSError):
-            answer = None
+            answers = self._ask(json.dumps(question) + "\n")
+            answer = answers.get(timeout=self._limit_s)
+        except queue.Empty:
+            endless = True
+        except OSError:
+            pass  # it is gone
         if answer is None:
-            self._end()
-            raise InputError(
+            with self._lock:
+                self._end()
+            raise self._lost(path, endless)
+        if answer.error is not None:
+            raise answer.error
+        return answer
+
+    def _lost(self, path: str | Path, endless: bool) -> InputError:
+        if endless:
+            return InputError(
                 f"Reading {path} took longer than {self._limit_s:.0f} s, so its header is damaged or its disk does not "
                 "answer: convert or copy it.",
                 code="endless",
             )
-        if not answer:
-            self._end()
-            raise InputError(
-                f"Reading {path} crashed the reader, so the file is damaged: convert it with another program, or "
-                "export it again.",
-                code="crashed",
-            )
-        said = json.loads(answer)
-        if said["code"]:
-            error = type("GuardedError", (InputError,), {"exit_code": said["exit_code"]})(said["message"])
-            error.code = said["code"]
-            raise error
+        return InputError(
+            f"Reading {path} crashed the reader, so the file is damaged: convert it with another program, or "
+            "export it again.",
+            code="crashed",
+        )
+
+    def _ask(self, question: str) -> "queue.Queue[Answer | None]":
+        """Sends a question; returns where the answer will be. OSError if the child is gone, or the guard closed."""
+        with self._lock:
+            if self._closed:
+                raise OSError("the guard is closed")
+            if self._child is None or self._child.poll() is not None:
+                self._start()
+            assert self._child is not None and self._child.stdin is not None
+            self._child.stdin.write(question.encode())
+            self._child.stdin.flush()
+            return self._answers
 
     def _start(self) -> None:
         self._end()
@@ -88,7 +135,6 @@ class Guard:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
         self._answers = queue.Queue()
@@ -108,35 +154,47 @@ class Guard:
             self._child = None
 
 
-def _listen(stream: IO[str], answers: "queue.Queue[str]") -> None:
+def _listen(stream: IO[bytes], answers: "queue.Queue[Answer | None]") -> None:
     try:
-        for line in stream:
-            answers.put(line)
-    except (OSError, ValueError):
-        pass  # closed by _end()
-    answers.put("")
+        while True:
+            answers.put(pickle.load(stream))
+    except Exception:
+        answers.put(None)  # it has ended, perhaps in the middle of an answer
 
 
 def _serve() -> None:
     """Answers each line of stdin until it ends, which it does when the parent does."""
     # ITK may print to stdout, where only answers belong.
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     for line in sys.stdin:
-        answers.write(json.dumps(_answer(json.loads(line))) + "\n")
+        pickle.dump(_answer(json.loads(line)), answers, protocol=pickle.HIGHEST_PROTOCOL)
         answers.flush()
 
 
-def _answer(question: dict[str, str]) -> dict[str, object]:
-    from decnn.checks.gate import accepted_mr
-    from decnn.io.dicom_read import Choice
+def _answer(question: dict[str, Any]) -> Answer:
+    # Under its own name: as __main__ its classes would be others than those of the parent.
+    from decnn.cli import guarded
 
+    start = time.monotonic()
     try:
-        accepted_mr(question["path"], Choice(question["series"], question["echo"]))
+        from decnn.cli.single import Ready, read
+        from decnn.io.dicom_read import Choice
+        from decnn.io.fingerprint import fingerprint
+        from decnn.preparation import prepare
+
+        path, known = question["path"], question["known"]
+        sha256 = fingerprint(path) if known is not None and os.path.exists(path) else ""
+        if known and sha256 == known:
+            return guarded.Answer(None, sha256, time.monotonic() - start)
+        mr, findings = read(path, Choice(question["series"], question["echo"]))
+        raise_errors(findings)
+        if mr is None or known is None:
+            return guarded.Answer()
+        ready = Ready(prepare(mr.image, findings), mr.origin)
+        return guarded.Answer(ready, sha256, time.monotonic() - start)
     except Exception as error:
-        failure = explain(error)
-        return {"code": failure.code, "exit_code": failure.exit_code, "message": str(failure)}
-    return {"code": "", "exit_code": 0, "message": ""}
+        return guarded.Answer(error=explain(error))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ class Reporter(Protocol):
     def enter(self, source: str, number: int, count: int) -> None:
         """From here on it is about one of ``count`` inputs; ``number`` came before it."""
 
+    def about(self, source: str) -> None:
+        """What is told from here on is about that input; progress stays with the one that was entered."""
+
     def progress(self, fraction: float, stage: str) -> None: ...
 
     def finding(self, finding: Finding) -> None: ...
@@ -61,8 +64,11 @@ class JsonReporter:
         self._published = True
 
     def enter(self, source: str, number: int, count: int) -> None:
-        self._published = False
         self._number, self._count = number, count
+        self.about(source)
+
+    def about(self, source: str) -> None:
+        self._published = False
         self._about = {"input": source}
 
     def progress(self, fraction: float, stage: str) -> None:
@@ -122,9 +128,12 @@ class TextReporter:
 
     def enter(self, source: str, number: int, count: int) -> None:
         self._number, self._count = number, count
+        self.about(source)
+        self._line(f"Input {number + 1} of {count}: {source}")
+
+    def about(self, source: str) -> None:
         self._told.clear()
         self._published = False
-        self._line(f"Input {number + 1} of {count}: {source}")
 
     def progress(self, fraction: float, stage: str) -> None:
         self._fraction = max(self._fraction, (self._number + min(fraction, 1.0)) / self._count)

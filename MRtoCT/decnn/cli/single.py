@@ -1,7 +1,13 @@
-"""An MR file in, a CT file out, told to a reporter: what `synthesize` does to each of its inputs."""
+"""An MR file in, a CT file out: read, make, write, each a step of its own; and all of them for one file.
+
+A batch runs the same steps side by side (``decnn.cli.pipeline``), or on other machines (``decnn.cli.cluster``).
+"""
 
 import sys
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +15,18 @@ from decnn import __version__
 from decnn.cli.cancel import Stop
 from decnn.cli.progress import Reporter
 from decnn.devices import import_torch
-from decnn.errors import raise_errors
+from decnn.errors import Finding, SetupError, blocks, raise_errors
 from decnn.options import Options
+from decnn.steps import Report
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
     from decnn.io.dicom_read import Choice
+    from decnn.io.provenance import Origin
     from decnn.model import Model
+    from decnn.preparation import Prepared
+    from decnn.synthesis import SynthesisResult
 
 # Modules with numpy, SimpleITK or torch are imported where they are needed: the first line of progress must not wait.
 
@@ -25,17 +37,128 @@ class ModelOnDemand:
     def __init__(self, name: str) -> None:
         self._name = name
         self._model: Model | None = None
+        self._import: threading.Thread | None = None
 
-    def get(self, reporter: Reporter) -> "Model":
+    def prepare(self) -> None:
+        """Begins to import torch, which takes a second or two, beside what the caller goes on with."""
+        if self._import is None:
+            self._import = threading.Thread(target=_import_quietly, name="import torch")
+            self._import.start()
+
+    def get(self, report: Report) -> "Model":
         """Raises InputError or SetupError as ``decnn.model.load_model`` and ``decnn.devices.import_torch`` do."""
         if self._model is None:
-            reporter.progress(0.02, "Loading PyTorch")
+            report(0.14, "Loading PyTorch")
+            if self._import is not None:
+                self._import.join()
             import_torch()
             from decnn.model import load_model
 
-            reporter.progress(0.05, "Loading the model")
+            report(0.15, "Loading the model")
             self._model = load_model(self._name)
         return self._model
+
+
+def _import_quietly() -> None:
+    try:
+        import_torch()
+    except SetupError:
+        pass  # it comes again where somebody waits for it
+
+
+@dataclass(frozen=True)
+class Mr:
+    """An MR that the gate has passed."""
+
+    image: "sitk.Image"
+    findings: list[Finding]
+    origin: "Origin"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A head that a network can have at once."""
+
+    head: "Prepared"
+    origin: "Origin"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A CT that is not in a file yet."""
+
+    result: "SynthesisResult"
+    model: "Model"
+    origin: "Origin"
+
+
+def read(
+    source: str | Path, choice: "Choice | None" = None, accepted: Callable[[], None] = lambda: None
+) -> tuple[Mr | None, list[Finding]]:
+    """The MR in a file or DICOM folder, None if a finding blocks; and all findings.
+
+    accepted: called once nothing in the header blocks, before the voxels are loaded. Raises as
+    ``decnn.checks.gate.read_mr`` does.
+    """
+    from decnn.checks.gate import read_mr
+    from decnn.io.provenance import Origin, hash_of
+
+    reading, findings = read_mr(source, choice, accepted)
+    if reading is None or blocks(findings):
+        return None, findings
+    origin = Origin(reading.origin.series_uid, reading.origin.voxels or hash_of(reading.image))
+    return Mr(reading.image, findings, origin), findings
+
+
+def make(
+    ready: Ready, model: ModelOnDemand, options: Options, report: Report, should_cancel: Callable[[], bool]
+) -> Made:
+    """The synthetic CT of a head. Raises as ``decnn.synthesis.synthesize`` and ``ModelOnDemand.get`` do."""
+    loaded = model.get(report)
+    from decnn.synthesis import synthesize_prepared
+
+    result = synthesize_prepared(ready.head, loaded, options, _most_of(report), should_cancel)
+    return Made(result, loaded, ready.origin)
+
+
+def _most_of(report: Report) -> Report:
+    """Leaves room for reading and writing."""
+    return lambda fraction, stage: report(0.02 + 0.94 * fraction, stage)
+
+
+def write(
+    made: Made, path: Path, confidence: Path | None, before_publishing: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Writes a CT, and its confidence map if there is one; returns the facts of the result, all but its seconds.
+
+    Raises as ``decnn.io.images.write_images`` does; then no file was written.
+    """
+    from decnn.io.images import write_images
+    from decnn.io.provenance import Maker, sign, sign_confidence
+
+    result, model = made.result, made.model
+    terms = str(model.spec.get("terms", ""))
+    sign(result.image, Maker(model.name, model.version, model.weights_sha256, terms, result.precision), made.origin)
+    images = [(result.image, path)]
+    if result.confidence is not None and confidence is not None:
+        sign_confidence(result.confidence)
+        images.insert(0, (result.confidence, confidence))  # the CT comes last: once it is there, all is
+    write_images(images, before_publishing)
+    return {
+        "output": str(path),
+        "confidence": str(confidence) if confidence is not None else None,
+        "model": model.name,
+        "model_version": model.version,
+        "weights_sha256": model.weights_sha256,
+        "source_series_uid": made.origin.series_uid,
+        "source_hash": made.origin.voxels,
+        "decnn_version": __version__,
+        "terms": terms,
+        "device": result.device,
+        "precision": result.precision,
+        "peak_memory_mb": _peak_memory_mb(),
+        "findings": [finding.as_dict() for finding in result.findings],
+    }
 
 
 def synthesize_file(
@@ -48,8 +171,8 @@ def synthesize_file(
     confidence: str | Path | None = None,
     choice: "Choice | None" = None,
     source_series: str = "",
-) -> dict[str, Any]:
-    """Makes the synthetic CT of one MR; returns the facts of the result, which the reporter was told, too.
+) -> None:
+    """Makes the synthetic CT of one MR, and tells the reporter.
 
     confidence: the file for the confidence map, if ``options`` want one. choice: which of several DICOM series.
     source_series: SeriesInstanceUID of the MR, if its file does not say it.
@@ -61,62 +184,34 @@ def synthesize_file(
     start = time.monotonic()
     stop.listen()
     reporter.progress(0.0, "Starting")
-    from decnn.checks.gate import read_mr
-    from decnn.io.images import check_output, write_images
-    from decnn.io.provenance import Maker, Origin, hash_of, sign, sign_confidence
+    from decnn.io.images import check_output
 
     reporter.progress(0.01, "Reading the MR")
-    reading, findings = read_mr(source, choice)
+    mr, findings = read(source, choice, accepted=model.prepare)
     path = check_output(output, source)
     confidence_path = check_confidence_output(confidence, path, source) if confidence is not None else None
     for finding in findings:
         reporter.finding(finding)
     raise_errors(findings)
-    assert reading is not None  # it is where nothing blocks
-    image = reading.image
-    origin = Origin(source_series or reading.origin.series_uid, reading.origin.voxels or hash_of(image))
+    assert mr is not None  # it is where nothing blocks
+    if source_series:
+        mr = replace(mr, origin=replace(mr.origin, series_uid=source_series))
 
-    loaded = model.get(reporter)
-    from decnn.synthesis import synthesize
+    from decnn.preparation import prepare
 
-    result = synthesize(
-        image,
-        loaded,
-        options,
-        report=lambda fraction, stage: reporter.progress(0.06 + 0.9 * fraction, stage),
-        should_cancel=lambda: stop.requested,
-        checked=findings,
-    )
-    for finding in result.findings[len(findings) :]:
+    def should_cancel() -> bool:
+        return stop.requested
+
+    ready = Ready(prepare(mr.image, findings, _most_of(reporter.progress), should_cancel), mr.origin)
+    made = make(ready, model, options, reporter.progress, should_cancel)
+    for finding in made.result.findings[len(findings) :]:
         reporter.finding(finding)
     reporter.progress(0.97, "Writing the CT")
-    terms = str(loaded.spec.get("terms", ""))
-    sign(result.image, Maker(loaded.name, loaded.version, loaded.weights_sha256, terms, result.precision), origin)
-    written = [(result.image, path)]
-    if result.confidence is not None and confidence_path is not None:
-        sign_confidence(result.confidence)
-        written.insert(0, (result.confidence, confidence_path))  # the CT comes last: once it is there, all is
-    write_images(written, before_publishing=stop.hold)
+    facts = write(made, path, confidence_path, before_publishing=stop.hold)
     reporter.published()
     reporter.progress(1.0, "Done")
-    facts = {
-        "output": str(path),
-        "confidence": str(confidence_path) if confidence_path is not None else None,
-        "model": loaded.name,
-        "model_version": loaded.version,
-        "weights_sha256": loaded.weights_sha256,
-        "source_series_uid": origin.series_uid,
-        "source_hash": origin.voxels,
-        "decnn_version": __version__,
-        "terms": terms,
-        "device": result.device,
-        "precision": result.precision,
-        "seconds": round(time.monotonic() - start, 2),
-        "peak_memory_mb": _peak_memory_mb(),
-        "findings": [finding.as_dict() for finding in result.findings],
-    }
-    reporter.result(facts, _in_words(facts))
-    return facts
+    facts["seconds"] = round(time.monotonic() - start, 2)
+    reporter.result(facts, in_words(facts))
 
 
 def check_confidence_output(confidence: str | Path, ct: Path, source: str | Path) -> Path:
@@ -130,7 +225,8 @@ def check_confidence_output(confidence: str | Path, ct: Path, source: str | Path
     return path
 
 
-def _in_words(facts: dict[str, Any]) -> str:
+def in_words(facts: dict[str, Any]) -> str:
+    """The facts of a result for people."""
     memory = facts["peak_memory_mb"]
     return (
         f"Wrote {facts['output']}\n"

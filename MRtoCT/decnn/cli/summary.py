@@ -1,8 +1,9 @@
-"""The table of a batch: one row an input, kept from run to run, written after every input."""
+"""The table of a batch: one row an input, kept from run to run, written as the batch goes on."""
 
 import csv
 import os
 import tempfile
+import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from decnn.errors import InputError, SetupError
 
 NAME = "summary.csv"
 STATUSES = ("done", "failed", "cancelled", "skipped")
+# A long table takes long to write: this many times as long nothing is written.
+_SHARE = 20
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,13 @@ class Outcome:
     """One of STATUSES; skipped: done in an earlier run."""
     exit_code: int
     seconds: float
+    """Of reading, making and writing it; in a batch they run side by side with those of other inputs."""
     message: str
+    input_sha256: str = ""
+    """``decnn.io.fingerprint`` of the input."""
+    weights_sha256: str = ""
+    options: str = ""
+    """What was wanted of the CT, as ``decnn.cli.plan`` puts it."""
 
 
 _COLUMNS = [field.name for field in fields(Outcome)]
@@ -38,6 +47,7 @@ class Summary:
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
         self._rows: dict[str, dict[str, str]] = {}
+        self._written, self._cost = 0.0, 0.0
         if not self.path.exists():
             return
         try:
@@ -54,18 +64,38 @@ class Summary:
             )
         self._rows = {_key(row["input"]): row for row in rows}
 
-    def was_done(self, source: str) -> bool:
-        """Whether an earlier run has made the CT of this input."""
+    def made_of(self, source: str, weights_sha256: str, options: str) -> str:
+        """Fingerprint of the input from which an earlier run made this very CT; "" if none did."""
         row = self._rows.get(_key(source))
-        return row is not None and row["status"] in ("done", "skipped")
+        if row is None or row["status"] not in ("done", "skipped"):
+            return ""
+        same = (row["weights_sha256"], row["options"]) == (weights_sha256, options)
+        return row["input_sha256"] if same else ""
 
     def add(self, outcome: Outcome) -> None:
         """Takes the place of the input's earlier row."""
         self._rows.pop(_key(outcome.input), None)
         self._rows[_key(outcome.input)] = {key: str(value) for key, value in asdict(outcome).items()}
 
+    def keep(self) -> None:
+        """Writes the table unless that would take a good part of the time; what fails is tried again later."""
+        if time.monotonic() - self._written < _SHARE * self._cost:
+            return
+        try:
+            self.write()
+        except SetupError:
+            pass  # at the end it counts
+
     def write(self) -> None:
         """Raises SetupError if the file cannot be replaced."""
+        start = time.monotonic()
+        try:
+            self._replace()
+        finally:
+            self._written = time.monotonic()
+            self._cost = self._written - start
+
+    def _replace(self) -> None:
         from decnn.io.images import umask
 
         name = None

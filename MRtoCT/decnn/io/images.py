@@ -109,8 +109,8 @@ def _from_series(series: Series) -> Reading:
     return Reading(series.image, series.findings, True, Origin(series.uid, series.voxels))
 
 
-def check_output(output: str | Path, source: str | Path) -> Path:
-    """The absolute path of an output that can be written; tries it out with a temporary file.
+def check_output(output: str | Path, source: str | Path, try_out: bool = True) -> Path:
+    """The absolute path of an output that can be written; tries it out with a temporary file, if so wanted.
 
     Raises:
         InputError: it is a folder, has no folder, is the input itself, is not writable, or has an unknown format.
@@ -125,8 +125,9 @@ def check_output(output: str | Path, source: str | Path) -> Path:
     if same_place(path, Path(source)):
         raise InputError("The output is the input itself: give it another name.")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".decnn-"):
-            pass
+        if try_out:
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".decnn-"):
+                pass
         writable = not path.exists() or os.access(path, os.W_OK)
     except OSError:
         writable = False

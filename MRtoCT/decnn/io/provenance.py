@@ -50,8 +50,11 @@ def hash_of(image: sitk.Image) -> str:
 
     The place is left out: formats round it, and ``same_grid`` compares it with a tolerance.
     """
-    ordered = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "LPS")).astype("<f4")
-    return hashlib.sha256(str(ordered.shape).encode() + (ordered + np.float32(0)).tobytes()).hexdigest()
+    ordered = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "LPS")).astype("<f4", copy=False)
+    ordered += np.float32(0)  # there is a zero with a minus
+    digest = hashlib.sha256(str(ordered.shape).encode())
+    digest.update(ordered.data)
+    return digest.hexdigest()
 
 
 def sign(ct: sitk.Image, maker: Maker, origin: Origin = Origin()) -> None:

@@ -11,10 +11,11 @@ import SimpleITK as sitk
 from conftest import engine_command, engine_environment
 from test_command_line import Engine, events
 
-from decnn.cli.batch import plan_outputs
 from decnn.cli.cancel import Stop
 from decnn.cli.guarded import Guard
+from decnn.cli.plan import plan_outputs
 from decnn.errors import Cancelled, InputError
+from decnn.io.provenance import hash_of
 
 
 @pytest.fixture
@@ -45,7 +46,8 @@ def test_one_bad_file_does_not_stop_the_rest(
     lines = events(done.stdout)
     assert lines[0] == {"event": "progress", "fraction": 0.0, "stage": "Starting"}
     assert all(line["input"] in {str(path) for path in inputs} for line in lines[1:-1])
-    of_input = {str(path): [line["event"] for line in lines if line.get("input") == str(path)] for path in inputs}
+    told = [line for line in lines if line["event"] != "progress"]
+    of_input = {str(path): [line["event"] for line in told if line["input"] == str(path)] for path in inputs}
     assert [of_input[str(path)][-1] for path in inputs] == ["result", "error", "result"]
     fractions = [line["fraction"] for line in lines if line["event"] == "progress"]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
@@ -167,6 +169,16 @@ def test_a_second_run_skips_what_is_done_and_keeps_the_rows(
     assert [row["status"] for row in summary(out)] == ["failed", "done"]
     os.utime(first)
     assert engine(*command, tiny_model, first).returncode == 0
+    assert [row["status"] for row in summary(out)] == ["failed", "skipped"], "the bytes count, not the clock"
+    sitk.WriteImage(sitk.ReadImage(str(first)) * 2, str(first))
+    assert engine(*command, tiny_model, first).returncode == 0
+    assert [row["status"] for row in summary(out)] == ["failed", "done"]
+    # So are other options, and what the user wants anew.
+    for more in (["--precision", "float32"], ["--precision", "float32", "--overwrite"]):
+        assert engine("batch", *command[1:], tiny_model, first, *more).returncode == 0
+        assert [row["status"] for row in summary(out)] == ["failed", "done"]
+    (out / "first_sCT.nrrd").unlink()
+    assert engine(*command, tiny_model, first, "--precision", "float32").returncode == 0
     assert [row["status"] for row in summary(out)] == ["failed", "done"]
 
 
@@ -196,6 +208,10 @@ def test_a_file_that_ends_its_reader_does_not_end_the_batch(
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(hostile.parent), engine_environment()["PYTHONPATH"]]))
     sitk.WriteImage(sitk.Cast(slab, sitk.sitkInt16), str(tmp_path / "good.nrrd"))
     with Guard(limit_s=20) as guard:
+        good = guard.prepare(tmp_path / "good.nrrd")
+        assert good.ready is not None and good.ready.head.grid.GetSize() == slab.GetSize()
+        assert good.ready.origin.voxels == hash_of(sitk.Cast(slab, sitk.sitkInt16))
+        assert guard.prepare(tmp_path / "good.nrrd", known=good.sha256).ready is None
         guard.check(tmp_path / "good.nrrd")
         for name, code in {"crash.nrrd": "crashed", "none.nrrd": "bad-path"}.items():
             with pytest.raises(InputError) as error:
