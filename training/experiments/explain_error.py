@@ -26,9 +26,9 @@ _BLURS_MM = (0.5, 1.0, 1.5)
 
 
 def explain_error(model: Model, root: Path, groups: Mapping[str, Sequence[str]]) -> dict:
-    """Scores the synthetic CT of each group of patients in its masks, against the CT and changed copies of it.
+    """Scores the synthetic CT of each group of patients in the masks, against the CT and copies of it.
 
-    """Scores the synthetic CT of each group of patients in its masks, against the CT and copies of it.
+    ``me_bone_hu`` is the mean error where the CT has bone, ``me_synthetic_bone_hu`` where the synthetic CT has: of edges
     that lie elsewhere the first is negative and the second positive, of bone that is too soft everywhere both are
     negative.
 
