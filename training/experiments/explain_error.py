@@ -28,9 +28,8 @@ _BLURS_MM = (0.5, 1.0, 1.5)
 def explain_error(model: Model, root: Path, groups: Mapping[str, Sequence[str]]) -> dict:
     """Scores the synthetic CT of each group of patients in the masks, against the CT and copies of it.
 
-    ``me_bone_hu`` is the mean error where the CT has bone, ``me_synthetic_bone_hu`` where the synthetic CT has: of edges
-    that lie elsewhere the first is negative and the second positive, of bone that is too soft everywhere both are
-    negative.
+    ``me_bone_hu`` is the mean error where the CT has bone, ``me_synthetic_bone_hu`` where the synthetic CT has. Edges
+    that lie elsewhere make the first negative and the second positive, bone that is too soft makes both negative.
 
     Returns:
         {"rows": [{"patients", "against", *COLUMNS, "me_synthetic_bone_hu"}], "moved_mm": {group: mean displacement of
