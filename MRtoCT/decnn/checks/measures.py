@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from decnn.checks.orientation import turned
+from decnn.checks.orientation import likeness, turned
 from decnn.morphology import opening
 
 # The work is done on 2 mm voxels: nothing here is finer, and it takes an eighth of the time.
@@ -67,6 +67,8 @@ class HeadMeasures:
     """How clearly it lies so: a difference of two correlations."""
     likeness: float = 1.0
     """Correlation of its middle sagittal slice with that of measured heads."""
+    likeness_below: float = 0.0
+    """The same of what lies a head's height below the vertex, if that is as high as a head."""
     second_litres: float = 0.0
     """Volume of the largest object beside the head."""
 
@@ -89,7 +91,8 @@ def measure_head(image: sitk.Image, canonical: sitk.Image, mask: sitk.Image) -> 
     cut = _cut(image, mask)
     outside = sitk.GetArrayViewFromImage(canonical)[sitk.GetArrayViewFromImage(mask) == 0]
     tilt, symmetry, other_symmetry = _plane_of_symmetry(mr, head)
-    lies, lies_by, likeness = turned(mr, head)
+    lies, lies_by = turned(mr, head)
+    like, like_below = likeness(mr, head)
     upper = np.zeros_like(head)
     upper[max(0, top - round(_BRAIN_HEIGHT_MM / _STEP)) :] = True
     brain = upper & (depth > _INSIDE_SKULL_MM)
@@ -112,7 +115,8 @@ def measure_head(image: sitk.Image, canonical: sitk.Image, mask: sitk.Image) -> 
         brain_spread=_spread(mr[brain]) if measurable else None,
         lies=lies,
         lies_by=lies_by,
-        likeness=likeness,
+        likeness=like,
+        likeness_below=like_below,
         second_litres=_second(mr, head, depth),
     )
 

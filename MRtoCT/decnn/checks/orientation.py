@@ -1,4 +1,4 @@
-"""Does a head lie as the file says: upright, face to the front? Told by its middle sagittal slice.
+"""Is it a head, and does it lie as the file says: upright, face to the front? Told by its middle sagittal slice.
 
 Left and right look alike, so nobody can tell them apart by the anatomy: a mirrored head passes.
 """
@@ -16,7 +16,13 @@ from decnn.checks.sagittal_template import PICTURE, SHAPE
 STEP_MM = 4
 # The slab around the middle that is averaged, in voxels on each side: what lies off the middle is blurred.
 _HALF_SLAB = 2
+# Above it, in units of tissue, all is alike: fat would else hide the rest. For likeness fat is tissue like any other.
+_BRIGHTEST, _TISSUE = 1.5, 1.0
 _MOST_SHIFT = 12
+# A head is no higher, and a second one below it no lower, in pixels; what is between them is a neck.
+_HEAD_ROWS, _SECOND_ROWS = 44, 34
+# A picture that correlates less does not tell how it lies.
+_LEAST_CORRELATION = 0.55
 _LEAST_PIXELS = 900
 _LEAST_EXTENT_MM = 100
 TURNS = {
@@ -28,30 +34,58 @@ TURNS = {
 """How a head may lie along the axes: the steps through the rows (up) and the columns (back) of the picture."""
 
 
-def turned(mr: np.ndarray, head: np.ndarray) -> tuple[str, float, float]:
-    """How a head lies, how clearly, and how much it is like a head.
+def turned(mr: np.ndarray, head: np.ndarray) -> tuple[str, float]:
+    """How a head lies, and how clearly.
 
     Args:
         mr: canonical MR, (z, y, x), in voxels of 2 mm. head: bool, the same shape.
 
     Returns:
         A key of TURNS; the correlation with the template as it lies then, less that of the head as the file has it
-        ("": less the best of the others); the larger one of the two correlations. ("", 0, 1) for a slab in which too
-        little of a head is seen.
+        ("": less the best of the others). ("", 0) where that cannot be told.
     """
-    heights, _, columns = np.nonzero(head)
-    if not heights.size or min(np.ptp(heights), np.ptp(columns)) * 2 < _LEAST_EXTENT_MM:
-        return "", 0.0, 1.0
+    if not _is_seen(head):
+        return "", 0.0
     picture = middle_slice(mr, head)
     scores = {name: _correlation(picture[::up, ::back]) for name, (up, back) in TURNS.items()}
     as_it_lies = scores.pop("")
     best = max(scores, key=lambda name: scores[name])
-    if scores[best] > as_it_lies:
-        return best, scores[best] - as_it_lies, scores[best]
-    return "", as_it_lies - scores[best], as_it_lies
+    if max(scores[best], as_it_lies) < _LEAST_CORRELATION:
+        return "", 0.0
+    return (best, scores[best] - as_it_lies) if scores[best] > as_it_lies else ("", as_it_lies - scores[best])
 
 
-def middle_slice(mr: np.ndarray, head: np.ndarray) -> np.ndarray:
+def likeness(mr: np.ndarray, head: np.ndarray) -> tuple[float, float]:
+    """How much it is like a head, however it lies, and how much what lies below that head is like a second one.
+
+    Args:
+        mr, head: as in ``turned``.
+
+    Returns:
+        Two correlations with the template; (1, 0) for a slab in which too little of a head is seen. The head is looked
+        for below the vertex: a long neck does not count.
+    """
+    if not _is_seen(head):
+        return 1.0, 0.0
+    picture = middle_slice(mr, head, _TISSUE)
+    rows = np.flatnonzero(head.any(axis=(1, 2))) // 2
+    bottom, end = int(rows[0]), min(int(rows[-1]) + 1, len(picture))
+    like, below = -1.0, 0.0
+    for up, back in TURNS.values():
+        low, high = (bottom, end) if up > 0 else (len(picture) - end, len(picture) - bottom)
+        neck = max(low, high - _HEAD_ROWS)
+        like = max(like, _correlation(picture[::up, ::back][neck:high], _TISSUE))
+        if (up, back) == TURNS[""] and neck - low >= _SECOND_ROWS:
+            below = _correlation(picture[low:neck], _TISSUE)
+    return like, below
+
+
+def _is_seen(head: np.ndarray) -> bool:
+    heights, _, columns = np.nonzero(head)
+    return bool(heights.size and min(np.ptp(heights), np.ptp(columns)) * 2 >= _LEAST_EXTENT_MM)
+
+
+def middle_slice(mr: np.ndarray, head: np.ndarray, brightest: float = _BRIGHTEST) -> np.ndarray:
     """The mean of the sagittal slices around the head's middle, (z, y) in pixels of STEP_MM, tissue about 1."""
     coarse, inside = (
         sitk.GetArrayFromImage(sitk.BinShrink(sitk.GetImageFromArray(part.astype(np.float32)), [2, 2, 2]))
@@ -63,7 +97,7 @@ def middle_slice(mr: np.ndarray, head: np.ndarray) -> np.ndarray:
     middle = round((int(columns.min()) + int(columns.max())) / 2)
     tissue = max(float(np.percentile(coarse[inside > 0.5], 75)), 1e-6)
     slab = coarse[:, :, max(0, middle - _HALF_SLAB) : middle + _HALF_SLAB + 1]
-    return np.clip(slab / tissue, 0.0, 1.5).mean(axis=2)
+    return np.clip(slab / tissue, 0.0, brightest).mean(axis=2)
 
 
 @cache
@@ -91,8 +125,8 @@ def correlation(picture: np.ndarray, other: np.ndarray, step: int = 1) -> tuple[
     return best
 
 
-def _correlation(picture: np.ndarray) -> float:
-    return correlation(picture, template(), step=2)[0]
+def _correlation(picture: np.ndarray, brightest: float = _BRIGHTEST) -> float:
+    return correlation(picture, np.minimum(template(), np.float32(brightest)), step=2)[0]
 
 
 def _centred(picture: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -10,7 +10,7 @@ from conftest import engine_environment
 from test_command_line import Engine, events
 
 from decnn.checks import measures
-from decnn.checks.head import examine, find_head, findings_of
+from decnn.checks.head import LEAST_LIKENESS, MOST_LIKENESS_BELOW, examine, find_head, findings_of
 from decnn.checks.measures import HeadMeasures, measure_head
 from decnn.errors import Finding
 from decnn.grid import to_canonical
@@ -106,6 +106,7 @@ def test_a_neck_that_leaves_the_image_elsewhere_is_told() -> None:
         ("looks-like-ct", {"skull": 1.1, "brain_spread": 0.05}),
         ("mask-failed", {"cut_cm2": dict.fromkeys(GOOD.cut_cm2, 90.0)}),
         ("two-heads", {"second_litres": 2.0}),
+        ("two-heads", {"likeness_below": 0.7}),
         ("unlike-a-head", {"likeness": 0.4}),
         ("head-orientation", {"symmetry": 0.8, "other_symmetry": 0.95}),
         ("head-orientation", {"lies": "back to front", "lies_by": 0.14}),
@@ -114,6 +115,22 @@ def test_a_neck_that_leaves_the_image_elsewhere_is_told() -> None:
 def test_what_is_no_head_in_an_mr_blocks(code: str, changes: dict) -> None:
     (finding,) = findings_of(replace(GOOD, **changes))
     assert (finding.severity, finding.code) == ("error", code)
+
+
+@pytest.mark.parametrize("kind", ["long neck", "bright fat", "second head below"])
+def test_a_head_is_known_by_its_upper_part(head: Phantom, kind: str) -> None:
+    rows = np.flatnonzero((head.labels > 0).any(axis=(1, 2)))
+    mr = sitk.GetArrayFromImage(head.mr)
+    array = {
+        "long neck": np.concatenate([np.repeat(mr[8:9], 45, axis=0), mr[8:]]),
+        "bright fat": np.where(head.labels == LABELS["fat"], 4 * mr, mr),
+        "second head below": np.concatenate([mr[: rows[-1] - 1], mr[rows[0] + 2 :]]),
+    }[kind]
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetSpacing(head.mr.GetSpacing())
+    found = measured(image, head_mask(to_canonical(image)))
+    assert found.likeness > LEAST_LIKENESS + 0.1
+    assert (found.likeness_below > MOST_LIKENESS_BELOW) == (kind == "second head below")
 
 
 def test_a_face_that_the_image_does_not_show_is_cut_and_not_removed() -> None:
