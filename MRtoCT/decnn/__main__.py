@@ -1,5 +1,5 @@
 """The engine's command line: mrtoct, or python -m decnn, synthesize | batch | check | export-dicom | evaluate |
-info.
+bench | info.
 
 Exit codes: 0 done; 1 a defect; 2 the input or an argument cannot be used; 3 the machine or installation is at fault
 (torch missing, weights changed, device not there, disk full); 130 cancelled; of many inputs, the code of the first
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         default=DEFAULTS.precision,
         help="auto (default) computes in bfloat16 where the device has instructions for it, and checks the difference",
     )
-    verbs = parser.add_subparsers(required=True, metavar="synthesize|batch|check|export-dicom|evaluate|info")
+    verbs = parser.add_subparsers(required=True, metavar="synthesize|batch|check|export-dicom|evaluate|bench|info")
 
     synthesize = verbs.add_parser(
         "synthesize",
@@ -227,6 +227,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--json", action="store_true", help="one JSON object on stdout, and nothing else")
     evaluate.set_defaults(run=commands.evaluate)
+
+    bench = verbs.add_parser(
+        "bench", parents=[common, making], help="measure speed and memory on this machine, which should do nothing else"
+    )
+    bench.add_argument("image", help="MR, as for synthesize")
+    bench.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    bench.set_defaults(run=commands.bench)
 
     info = verbs.add_parser("info", parents=[common], help="version, models, devices")
     info.add_argument("--json", action="store_true", help="one JSON object on stdout")

@@ -93,6 +93,7 @@ CODES = {
     "precision": Code("warning", "bfloat16 was not exact enough, float32 did the work", "nothing"),
     "scheduler": Code("error", "the Dask scheduler does not answer (batch)", "start it, give the address it prints"),
     "worker": Code("error", "the workers that had this head failed or died (batch)", "see their logs, run again"),
+    "bench": Code("error", "the engine failed while it was measured", "synthesize the same MR, which tells why"),
     "cancelled": Code("error", "you stopped the work", "start again"),
     "internal": Code("error", "a defect of decnn", "run with --debug, and report what it prints"),
     # comparing and exporting

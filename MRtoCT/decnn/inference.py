@@ -27,7 +27,7 @@ def for_inference(network: SliceNetwork, dtype: torch.dtype = torch.float32) -> 
         A module that takes float32 slices (B, C, H, W) and gives what ``network`` does: the final CT and the tentative
         ones, float32.
     """
-    fast = _without_batch_norm(network)
+    fast = without_batch_norm(network)
     for name, child in list(fast.named_children()):
         if isinstance(child, nn.ModuleList):
             setattr(fast, name, nn.ModuleList(_Block(b) if isinstance(b, EmbeddingBlock) else b for b in child))
@@ -133,7 +133,7 @@ class _Block(nn.Module):
         return self.embed(both), tentative
 
 
-def _without_batch_norm(network: SliceNetwork) -> SliceNetwork:
+def without_batch_norm(network: SliceNetwork) -> SliceNetwork:
     """A copy in evaluation mode with each batch norm folded into the convolution before it."""
     network = copy.deepcopy(network).eval()
     for block in network.modules():

@@ -10,8 +10,10 @@ from decnn.inference import for_inference
 from decnn.network import SliceNetwork
 from decnn.options import Options
 
-# On a CPU a batch of one slice stays in the cache.
-_BATCH = {"cpu": 1, "cuda": 16, "mps": 4}
+BATCH = {"cpu": 1, "cuda": 16, "mps": 4}
+"""Slices at a time by the kind of device, at first. On a CPU a batch of one stays in the cache."""
+# Of a GPU's free memory: the rest is for what else is on it, and for the convolutions' own work.
+_SHARE_OF_MEMORY = 0.5
 # A CT in bfloat16 must stay as close to that in float32, in this share of the voxels.
 _CLOSE_HU, _CLOSE_SHARE = 10.0, 0.999
 
@@ -28,7 +30,8 @@ class Runner:
 
     Attributes:
         device: where it runs now.
-        batch: slices at a time, now.
+        batch: slices at a time, now: on an NVIDIA GPU what its free memory holds, once the first slices have shown what
+            they need.
         dtype: in which it computes now.
     """
 
@@ -41,7 +44,7 @@ class Runner:
         findings: list[Finding],
     ) -> None:
         self.device = device
-        self.batch = _BATCH[device.type]
+        self.batch = BATCH[device.type]
         self.dtype = self._wanted(options.precision)
         self._name = describe(device)  # now: a GPU that has failed is asked nothing more
         self._network = network
@@ -49,6 +52,7 @@ class Runner:
         self._scale_hu = scale_hu
         self._findings = findings
         self._ready: torch.nn.Module | None = None
+        self._measured = False
 
     @property
     def precision(self) -> str:
@@ -91,17 +95,33 @@ class Runner:
         """
         while True:
             try:
+                if self.device.type == "cuda" and not self._measured:
+                    return self._measure(slices[:1])
                 return self._forward(slices[: self.batch])
             except RuntimeError as error:
                 self._fall_back(error)
+
+    def _measure(self, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """As ``_forward``, and takes from it how many slices fit into the memory of an NVIDIA GPU."""
+        result = self._forward(slices)  # first: a GPU that fails is asked nothing more
+        needed = torch.cuda.max_memory_allocated(self.device) - torch.cuda.memory_allocated(self.device)
+        self.batch = fitting(torch.cuda.mem_get_info(self.device)[0], needed, self.batch)
+        self._measured = True
+        return result
 
     @torch.inference_mode()
     def _forward(self, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         if self._ready is None:
             self._ready = for_inference(self._network, self.dtype).to(self.device)
-        final, tentative = self._ready(torch.from_numpy(slices).to(self.device))
+        final, tentative = self._ready(self._moved(torch.from_numpy(slices)))
         variance = variance_of_stages(final, tentative)[:, 0].cpu().numpy() if self._options.confidence else None
         return final[:, 0].cpu().numpy(), variance
+
+    def _moved(self, slices: torch.Tensor) -> torch.Tensor:
+        """The slices on the device; to an NVIDIA GPU from memory that it can read while the CPU goes on."""
+        if self.device.type == "cuda":
+            slices = slices.pin_memory()
+        return slices.to(self.device, non_blocking=self.device.type == "cuda")
 
     def _wanted(self, precision: str) -> torch.dtype:
         can = computes_in_bfloat16(self.device.type)
@@ -133,9 +153,14 @@ class Runner:
             else gpu_failed(self._name, first_line(error))
         )
         self.device = torch.device("cpu")
-        self.batch = _BATCH["cpu"]
+        self.batch = BATCH["cpu"]
         self.dtype = self._wanted(self._options.precision)
         self._ready = None
+
+
+def fitting(free: int, needed: int, most: int) -> int:
+    """How many slices that need so many bytes each fit into free memory: at least one, at most ``most``."""
+    return max(1, min(most, int(_SHARE_OF_MEMORY * free) // max(needed, 1)))
 
 
 def _is_memory(error: Exception) -> bool:

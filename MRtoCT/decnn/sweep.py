@@ -66,8 +66,9 @@ class Sweep:
         if not occupied.size:
             return
         first, end = int(occupied[0]), int(occupied[-1]) + 1
-        for start in range(first, end, _BLOCK):
-            stop = min(start + _BLOCK, end)
+        block = max(_BLOCK, runner.batch)
+        for start in range(first, end, block):
+            stop = min(start + block, end)
             done = []
             for batch in self._run_block(axis, start, stop, runner):
                 done.append(batch)

@@ -76,12 +76,14 @@ def synthesize_prepared(
     steps = Steps(report, should_cancel)
     findings = list(head.findings)
     chosen = _device_for(model, options, findings)
+    steps.enter(0.14, "Measuring the depth under the skin")
     depth = depth_channel(head.mask) if model.spec["input"]["depth_channel"] else None
     # The CT is written as far as the partial volume of the skin goes.
     skin = dilate_by_two(sitk.GetArrayViewFromImage(head.mask) > 0)
     scale = float(model.spec["output"]["scale_hu"])
     runner = Runner(model.network, chosen, options, scale, findings)
     sweep = Sweep(head.mr, depth, skin, model.spec["input"]["neighbours"])
+    steps.enter(0.145, "Comparing precisions")
     runner.choose_precision([sweep.middle_slice(view) for view in model.spec["views"]])
     views, within = _views(sweep, runner, model, options, steps)
 

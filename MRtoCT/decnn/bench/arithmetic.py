@@ -11,22 +11,24 @@ SLICE = (216, 184)
 _ROUNDS = 15
 
 
-def seconds_of(work: Callable[[], object], rounds: int = _ROUNDS) -> float:
-    """The lower quartile of some runs, after two that do not count: other work on the machine only adds time."""
+def seconds_of(work: Callable[[], object], rounds: int = _ROUNDS, warm_up: int = 2) -> float:
+    """The lower quartile of some runs, after some that do not count: other work on the machine only adds time."""
     times = []
     with torch.inference_mode():
-        for number in range(rounds + 2):
+        for number in range(rounds + warm_up):
             started = time.perf_counter()
             work()
-            if number > 1:
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if number >= warm_up:
                 times.append(time.perf_counter() - started)
     return sorted(times)[len(times) // 4]
 
 
-def peak_gflops(dtype: torch.dtype) -> float:
+def peak_gflops(dtype: torch.dtype, device: torch.device, batch: int = 1) -> float:
     """GFLOP/s of a 3 x 3 convolution of 64 maps of a slice, channels last."""
-    convolution = nn.Conv2d(64, 64, 3, padding=1).to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    maps = torch.rand(1, 64, *SLICE).to(dtype).contiguous(memory_format=torch.channels_last)
+    convolution = nn.Conv2d(64, 64, 3, padding=1).to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    maps = torch.rand(batch, 64, *SLICE, device=device).to(dtype).contiguous(memory_format=torch.channels_last)
     return gflop_of(convolution, maps) / seconds_of(lambda: convolution(maps))
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decnn import __version__
@@ -11,7 +12,7 @@ from decnn.catalog import available_models, model_entry, model_folder
 from decnn.cli.cancel import Stop
 from decnn.cli.progress import Reporter
 from decnn.cli.single import ModelOnDemand, synthesize_file
-from decnn.devices import check_device_name, import_torch, list_devices
+from decnn.devices import check_device_name, import_torch, list_devices, select_device
 from decnn.errors import InputError, SetupError, blocks
 from decnn.options import Options
 from decnn.steps import silent
@@ -80,6 +81,21 @@ def _options(arguments: argparse.Namespace) -> Options:
     check_device_name(options.device)
     model_folder(options.model)
     return options
+
+
+def bench(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
+    """How fast the engine is on this machine with this MR."""
+    stop.listen()
+    options = Options(arguments.model, check_device_name(arguments.device), precision=arguments.precision)
+    import_torch()
+    from decnn.bench.measure import in_words, measure
+
+    facts = measure(Path(arguments.image), options, select_device(options.device))
+    if arguments.json:
+        print(json.dumps(facts, indent=2))
+    else:
+        reporter.result(facts, in_words(facts))
+    return 0
 
 
 def check(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:

@@ -14,6 +14,7 @@ from decnn.inference import for_inference
 from decnn.model import load_model
 from decnn.network import DECNN
 from decnn.options import Options
+from decnn.sweep import Sweep
 from decnn.synthesis import SynthesisResult, synthesize
 from phantom import phantom_head
 
@@ -200,6 +201,7 @@ class SmallGpu(runner.Runner):
         self.room = room
         self.error = error or torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
         self.tried: list[tuple[str, int]] = []
+        self._measured = True  # there is no memory to ask for
 
     def _forward(self, slices: np.ndarray) -> tuple[np.ndarray, None]:
         self.tried.append((self.device.type, len(slices)))
@@ -274,6 +276,29 @@ def test_after_a_failure_nothing_asks_the_gpu_again(monkeypatch: pytest.MonkeyPa
     # The network that was loaded stays on the CPU, whatever happens to its copy.
     for name, value in network.state_dict().items():
         assert value.device.type == "cpu" and torch.equal(value, before[name])
+
+
+def test_a_batch_is_what_fits_into_half_of_the_free_memory() -> None:
+    assert [runner.fitting(free, 10, 16) for free in (0, 39, 40, 100, 1000)] == [1, 1, 2, 5, 16]
+    assert runner.fitting(100, 0, 16) == 16
+
+
+@pytest.mark.parametrize("batch", [3, 16, 40])
+@pytest.mark.parametrize("view", ["axial", "sagittal"])
+def test_batches_give_what_single_slices_give(tiny_model: Path, batch: int, view: str) -> None:
+    network = load_model(tiny_model).network
+    head = np.random.default_rng(0).random((37, 41, 43), np.float32)
+    wanted = np.zeros(head.shape, bool)
+    wanted[1:-1, 2:-2, 3:-3] = True
+    found = []
+    for size in (1, batch):
+        one = runner.Runner(network, torch.device("cpu"), Options(device="cpu", precision="float32"), 1000.0, [])
+        one.batch = size
+        found.append(np.zeros(head.shape, np.float32))
+        done: list[float] = []
+        Sweep(head, head, wanted, neighbours=3).run(view, one, found[-1], step=done.append)
+        assert done == sorted(done) and done[-1] == 1
+    assert np.allclose(*found, atol=1e-5) and found[0].any()
 
 
 def test_a_failure_on_the_cpu_is_not_tried_forever() -> None:
