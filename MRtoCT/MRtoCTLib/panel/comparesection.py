@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import slicer
 from slicer.i18n import tr as _
 
 from MRtoCTLib import validation
 from MRtoCTLib.display.results import Results
-from MRtoCTLib.panel.runcontrols import showError, showRun
+from MRtoCTLib.panel.runcontrols import showError, showRun, startOrCancel
 from MRtoCTLib.panel.scrolling import bringIntoView
 from MRtoCTLib.tasks import comparison
 from MRtoCTLib.tasks.base import State
@@ -62,19 +61,18 @@ class CompareSection:
             bringIntoView(self.ui.compareStatusLabel)
 
     def onCompareButton(self, checked: bool = False) -> None:
-        if self._comparison is not None and self._comparison.isRunning:
-            self._comparison.cancel()
-            return
-        with slicer.util.tryWithErrorDisplay(_("The comparison could not be started."), waitCursor=True):
-            self._status = ""
-            self._logic.compare(
-                self._ctNode,
-                self.ui.referenceSelector.currentNode(),
-                self._mrNode if self.ui.registerCheckBox.checked else None,
-                waitForCompletion=False,
-                onChanged=self._onComparisonChanged,
-                onLog=self.ui.logTextEdit.appendPlainText,
-            )
+        startOrCancel(self._comparison, _("The comparison could not be started."), self._start)
+
+    def _start(self) -> None:
+        self._status = ""
+        self._logic.compare(
+            self._ctNode,
+            self.ui.referenceSelector.currentNode(),
+            self._mrNode if self.ui.registerCheckBox.checked else None,
+            waitForCompletion=False,
+            onChanged=self._onComparisonChanged,
+            onLog=self.ui.logTextEdit.appendPlainText,
+        )
 
     @property
     def _isRunning(self) -> bool:

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from MRtoCTLib import files, validation
-from MRtoCTLib.panel.runcontrols import showError, showRun
+from MRtoCTLib.panel.runcontrols import showError, showRun, startOrCancel
 from MRtoCTLib.panel.scrolling import bringIntoView
 from MRtoCTLib.tasks import export
 from MRtoCTLib.tasks.base import State
@@ -77,22 +77,20 @@ class ExportSection(VTKObservationMixin):
             bringIntoView(self.ui.exportStatusLabel)
 
     def onExportButton(self, checked: bool = False) -> None:
-        if self._export is not None and self._export.isRunning:
-            self._export.cancel()
-            return
-        with slicer.util.tryWithErrorDisplay(_("The export could not be started."), waitCursor=True):
-            parent = self.ui.exportFolderButton.directory
-            slicer.app.userSettings().setValue(_FOLDER_SETTING, parent)
-            self._export = self._logic.exportDicom(
-                self._ctNode,
-                export.newFolder(parent),
-                self.ui.exportResampleCheckBox.checked,
-                self.ui.exportUnverifiedCheckBox.checked,
-                waitForCompletion=False,
-                onChanged=self._onExportChanged,
-                onLog=self.ui.logTextEdit.appendPlainText,
-            )
-        self._show()
+        startOrCancel(self._export, _("The export could not be started."), self._start)
+
+    def _start(self) -> None:
+        parent = self.ui.exportFolderButton.directory
+        slicer.app.userSettings().setValue(_FOLDER_SETTING, parent)
+        self._logic.exportDicom(
+            self._ctNode,
+            export.newFolder(parent),
+            self.ui.exportResampleCheckBox.checked,
+            self.ui.exportUnverifiedCheckBox.checked,
+            waitForCompletion=False,
+            onChanged=self._onExportChanged,
+            onLog=self.ui.logTextEdit.appendPlainText,
+        )
 
     def _onExportChanged(self, task: export.Export) -> None:
         if self._gone:

@@ -1,5 +1,6 @@
 """The button that starts and cancels an engine task, and its progress bar: alike in every section of the panel."""
 
+from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -30,6 +31,21 @@ def showRun(
     button.text, button.toolTip, button.enabled = text, toolTip, enabled
     bar.visible = fraction is not None
     bar.value = round(100 * (fraction or 0.0))
+
+
+def startOrCancel(task: EngineTask | None, failure: str, start: Callable[[], Any]) -> None:
+    """What a click on the button does.
+
+    Args:
+        task: as above.
+        failure: what is said, before the reason, if start() raises an error.
+        start: starts another task.
+    """
+    if task is not None and task.isRunning:
+        task.cancel()
+        return
+    with slicer.util.tryWithErrorDisplay(failure, waitCursor=True):
+        start()
 
 
 def showError(error: TaskError) -> None:

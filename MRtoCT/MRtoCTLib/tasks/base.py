@@ -41,10 +41,11 @@ def ignore(_argument: Any) -> None:
 class EngineTask:
     """One run of the engine. Call poll() until it returns True; unless the task ends DONE, the scene is untouched.
 
-    Subclasses say what is asked of the engine (_command), which nodes must stay (_nodes), and what is done with its
-    answer (_read, _deliver). Of each subclass only one can run at a time in the application: ``current``.
+    Subclasses say what speaks against it (_problem), what is asked of the engine (_command), which nodes must stay
+    (_nodes), and what is done with its answer (_read, _deliver). They keep their arguments, and call _start().
 
     Args:
+        engine: the command that runs the engine.
         onChanged: called with this object whenever one of its attributes changes.
         onLog: called with each line of the engine's log.
 
@@ -57,6 +58,9 @@ class EngineTask:
     """
 
     current: "ClassVar[Any]" = None
+    """The one that runs, if there is one."""
+    isAlone = True
+    """Whether only one of the class can run at a time in the application."""
     Error: type[TaskError] = TaskError
     """What is raised, and kept as error, where the task fails."""
     Cancelled: type[TaskError] = TaskError
@@ -64,7 +68,7 @@ class EngineTask:
     answers: tuple[int, ...] = (0,)
     """Exit codes with which the engine has given an answer."""
 
-    def __init__(self, onChanged: Callable[[Any], None] = ignore, onLog: Callable[[str], None] = ignore) -> None:
+    def __init__(self, engine: list[str], onChanged: Callable[[Any], None], onLog: Callable[[str], None]) -> None:
         self.state = State.RUNNING
         self.fraction = 0.0
         self.stage = _("Starting")
@@ -72,6 +76,7 @@ class EngineTask:
         self.facts: dict[str, Any] = {}
         self.result: Any = None
         self.error: TaskError | None = None
+        self._engine = engine
         self._onChanged = onChanged
         self._onLog = onLog
         self._lastLog: deque[str] = deque(maxlen=_LOG_LINES_OF_AN_ERROR)
@@ -87,8 +92,14 @@ class EngineTask:
         """Write the files and start the engine; at the end of a subclass's __init__().
 
         Raises:
-            TaskError: of the subclass's kind, if the files cannot be written or the engine not be started.
+            TaskError: of the subclass's kind, if there is a problem, another one runs, the files cannot be written or
+                the engine not be started.
         """
+        if self.isAlone and type(self).current is not None:
+            raise self.Error(self._sentence("busy"))
+        problem = self._problem()
+        if problem:
+            raise self.Error(problem)
         try:
             self.workspace = Workspace()
         except OSError as error:
@@ -111,6 +122,10 @@ class EngineTask:
         type(self).current = self
         _running.add(self)
         self._tellOfChange()
+
+    def _problem(self) -> str:
+        """Why this cannot be done with these arguments, as a sentence; "" if nothing is obviously wrong."""
+        raise NotImplementedError
 
     def _command(self) -> list[str]:
         """Write what the engine needs into the workspace; returns the engine's command line."""
@@ -135,8 +150,8 @@ class EngineTask:
         raise NotImplementedError
 
     def _sentence(self, what: str) -> str:
-        """What is said of this kind of task when it is "delivering", was "cancelled", its nodes were "removed", or its
-        result "undelivered".
+        """What is said of this kind of task when another is "busy", it is "delivering", was "cancelled", its nodes were
+        "removed", or its result "undelivered".
         """
         raise NotImplementedError
 

@@ -27,6 +27,7 @@ class Check(EngineTask):
 
     Error = CheckError
     Cancelled = CheckCancelled
+    isAlone = False
     answers = (0, 2)  # 2: something blocks, which is an answer
 
     def __init__(
@@ -36,13 +37,12 @@ class Check(EngineTask):
         onChanged: Callable[["Check"], None] = ignore,
         onLog: Callable[[str], None] = ignore,
     ) -> None:
-        problem = validation.problemOfInput(mrNode)
-        if problem:
-            raise CheckError(problem)
-        super().__init__(onChanged, onLog)
+        super().__init__(engine, onChanged, onLog)
         self.mrNode = mrNode
-        self._engine = engine
         self._start()
+
+    def _problem(self) -> str:
+        return validation.problemOfInput(self.mrNode)
 
     def _command(self) -> list[str]:
         path = self.workspace.path / "mr.nrrd"
@@ -58,6 +58,7 @@ class Check(EngineTask):
 
     def _sentence(self, what: str) -> str:
         return {
+            "busy": "",
             "delivering": "",
             "cancelled": _("The check was cancelled."),
             "removed": _("The MR was removed, so it was not checked."),

@@ -39,24 +39,23 @@ class Comparison(EngineTask):
         onChanged: Callable[["Comparison"], None] = ignore,
         onLog: Callable[[str], None] = ignore,
     ) -> None:
-        if Comparison.current is not None:
-            raise ComparisonError(_("A comparison is already running: wait until it has ended, or cancel it."))
-        problem = validation.problemOfReference(referenceNode, ctNode)
-        if not problem and mrNode is not None:
-            problem = validation.problemOfInput(mrNode) or validation.problemOfTransform(mrNode, ctNode)
-        if problem:
-            raise ComparisonError(problem)
-        super().__init__(onChanged, onLog)
+        super().__init__(engine, onChanged, onLog)
         self.ctNode = ctNode
         self.referenceNode = referenceNode
         self.mrNode = mrNode
-        self._engine = engine
-        self._stamps = [nodes.stampOf(node) for node in self._compared()]
+        self._stamps: list[str] = []
         self._start()
+
+    def _problem(self) -> str:
+        problem = validation.problemOfReference(self.referenceNode, self.ctNode)
+        if problem or self.mrNode is None:
+            return problem
+        return validation.problemOfInput(self.mrNode) or validation.problemOfTransform(self.mrNode, self.ctNode)
 
     def _command(self) -> list[str]:
         """All images in the coordinates of the CT's node, so that no transform is left to be considered."""
         folder = self.workspace.path
+        self._stamps = [nodes.stampOf(node) for node in self._compared()]
         for node, name in ((self.ctNode, "ct"), (self.referenceNode, "reference"), (self.mrNode, "mr")):
             if node is not None:
                 nodes.writeVolume(node, folder / f"{name}.nrrd", toWorld=nodes.matrixBetween(node, self.ctNode))
@@ -73,6 +72,7 @@ class Comparison(EngineTask):
 
     def _sentence(self, what: str) -> str:
         return {
+            "busy": _("A comparison is already running: wait until it has ended, or cancel it."),
             "delivering": _("Loading the results"),
             "cancelled": _("The comparison was cancelled."),
             "removed": _("A volume was removed, so the comparison was cancelled."),

@@ -122,33 +122,33 @@ class Export(EngineTask):
         onChanged: Callable[["Export"], None] = ignore,
         onLog: Callable[[str], None] = ignore,
     ) -> None:
-        if Export.current is not None:
-            raise ExportError(_("An export is already running: wait until it has ended, or cancel it."))
-        files.restore(ctNode)
-        problem = validation.problemOfExport(ctNode, resample)
-        if problem:
-            raise ExportError(problem)
-        try:
-            folder = check_output_folder(folder)
-        except (InputError, OSError) as error:
-            raise ExportError(str(explain(error))) from error
-        super().__init__(onChanged, onLog)
+        super().__init__(engine, onChanged, onLog)
         self.ctNode = ctNode
-        self.folder = folder
+        self.folder = folder.absolute()
         self.resample = resample
         self.unverifiedReference = unverifiedReference
-        self.origin = originOf(ctNode)
-        self._engine = engine
         self._start()
+
+    def _problem(self) -> str:
+        files.restore(self.ctNode)
+        problem = validation.problemOfExport(self.ctNode, self.resample)
+        if problem:
+            return problem
+        try:
+            check_output_folder(self.folder)
+        except (InputError, OSError) as error:
+            return str(explain(error))
+        return ""
 
     def _command(self) -> list[str]:
         path = self.workspace.path / "ct.nrrd"
         nodes.writeVolume(self.ctNode, path, files.metadataOf(self.ctNode), nodes.matrixBetween(self.ctNode, None))
         options = ["--resample", "--allow-moved"] if self.resample else []
         options += ["--unverified-reference"] if self.unverifiedReference else []
-        if self.origin.files:
+        origin = originOf(self.ctNode)
+        if origin.files:
             names = self.workspace.path / "mr_files.txt"
-            names.write_text("\n".join(self.origin.files), encoding="utf-8")
+            names.write_text("\n".join(origin.files), encoding="utf-8")
             options += ["--reference-list", str(names)]
         series = str(self.workspace.path / _SERIES)
         return [*self._engine, "export-dicom", str(path), series, "--progress", "json", *options]
@@ -186,6 +186,7 @@ class Export(EngineTask):
 
     def _sentence(self, what: str) -> str:
         return {
+            "busy": _("An export is already running: wait until it has ended, or cancel it."),
             "delivering": _("Moving the series to its folder"),
             "cancelled": self._remains() or _("The export was cancelled: no file was written."),
             "removed": "",

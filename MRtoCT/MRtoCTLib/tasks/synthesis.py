@@ -48,23 +48,21 @@ class Synthesis(EngineTask):
         onChanged: Callable[["Synthesis"], None] = ignore,
         onLog: Callable[[str], None] = ignore,
     ) -> None:
-        if Synthesis.current is not None:
-            raise SynthesisError(_("A synthesis is already running: wait until it has ended, or cancel it."))
-        problem = validation.problemOfInput(mrNode) or validation.problemOfOutput(outputNode, mrNode)
-        if problem:
-            raise SynthesisError(problem)
-        super().__init__(onChanged, onLog)
+        super().__init__(engine, onChanged, onLog)
         self.mrNode = mrNode
         self.outputNode: Any = None
         self.confidenceNode: Any = None
         self.options = options
-        self._engine = engine
         self._wantedOutputNode = outputNode
-        self._stamp = nodes.stampOf(mrNode)
+        self._stamp = ""
         self._start()
+
+    def _problem(self) -> str:
+        return validation.problemOfInput(self.mrNode) or validation.problemOfOutput(self._wantedOutputNode, self.mrNode)
 
     def _command(self) -> list[str]:
         folder = self.workspace.path
+        self._stamp = nodes.stampOf(self.mrNode)
         nodes.writeVolume(self.mrNode, folder / _MR)
         command = [*self._engine, "synthesize", str(folder / _MR), str(folder / _CT)]
         command += [*self.options.as_arguments(), "--progress", "json"]
@@ -79,6 +77,7 @@ class Synthesis(EngineTask):
 
     def _sentence(self, what: str) -> str:
         return {
+            "busy": _("A synthesis is already running: wait until it has ended, or cancel it."),
             "delivering": _("Loading the CT"),
             "cancelled": _("The synthesis was cancelled."),
             "removed": _("The MR or the output volume was removed, so the synthesis was cancelled."),

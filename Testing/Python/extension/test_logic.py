@@ -217,6 +217,8 @@ def test_a_result_waits_until_the_scene_is_loaded(logic) -> None:
         assert not synthesis.poll()
     finally:
         slicer.mrmlScene.EndState(slicer.vtkMRMLScene.BatchProcessState)
+    assert synthesis.outputNode is None
+    assert not synthesis.poll() and synthesis.outputNode is not None  # a piece at each
     assert synthesis.poll()
     assert synthesis.outputNode is not None
 
