@@ -49,7 +49,7 @@ lint: $(READY)
 
 # The peers' packages come without what they depend on, or pip would take another torch; a row that lacks one says so.
 bench: $(READY)
-	$(PY) -m pip install --quiet --no-deps --constraint constraints.txt $$($(PY) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench'])")
+	-$(PY) -m pip install --quiet --no-deps --constraint constraints.txt $$($(PY) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['bench'])")
 	$(PY) -m bench --json docs/performance.json --page docs/performance.md
 
 screenshots: $(READY)

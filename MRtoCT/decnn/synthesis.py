@@ -86,6 +86,7 @@ def synthesize_prepared(
     steps.enter(0.145, "Comparing precisions")
     runner.choose_precision([sweep.middle_slice(view) for view in model.spec["views"]])
     views, within = _views(sweep, runner, model, options, steps)
+    del sweep, depth  # their memory is wanted for what follows
 
     steps.enter(0.95, "Resampling to the grid of the MR")
     spread = disagreement(views, within) * np.float32(scale) if within is not None else None

@@ -84,8 +84,11 @@ def by_field(folder: Path) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def heads_an_hour(mr: Path, folder: Path) -> dict[str, float]:
-    """Of ``mrtoct batch`` with one worker of Dask that has all cores, and with two that share them."""
+def heads_an_hour(mr: Path, folder: Path, *options: str) -> dict[str, float]:
+    """Of ``mrtoct batch`` with one worker of Dask that has all cores, and with two that share them.
+
+    options: more of the command line.
+    """
     sources = [folder / f"head{number}.nrrd" for number in range(_HEADS)]
     for source in sources:
         source.write_bytes(mr.read_bytes())
@@ -93,10 +96,10 @@ def heads_an_hour(mr: Path, folder: Path) -> dict[str, float]:
     for workers in (1, 2):
         with _workers(folder, workers) as address:
             target = folder / f"by{workers}"
-            options = ["--output-dir", str(target), "--device", "cpu", "--scheduler", address]
+            where = ["--output-dir", str(target), "--device", "cpu", "--scheduler", address]
             started = time.perf_counter()
             subprocess.run(
-                [sys.executable, "-m", "decnn", "batch", *map(str, sources), *options],
+                [sys.executable, "-m", "decnn", "batch", *map(str, sources), *where, *options],
                 check=True,
                 env=_environment(),
                 capture_output=True,

@@ -203,6 +203,7 @@ def synthesize_file(
         return stop.requested
 
     ready = Ready(prepare(mr.image, findings, _most_of(reporter.progress), should_cancel), mr.origin)
+    del mr  # its voxels are wanted no more
     made = make(ready, model, options, reporter.progress, should_cancel)
     for finding in made.result.findings[len(findings) :]:
         reporter.finding(finding)

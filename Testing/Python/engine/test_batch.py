@@ -220,3 +220,15 @@ def test_a_file_that_ends_its_reader_does_not_end_the_batch(
     with Guard(limit_s=5) as guard, pytest.raises(InputError) as error:
         guard.check(tmp_path / "sleep.nrrd")
     assert error.value.code == "endless"
+
+
+def test_inputs_may_be_listed_in_a_file(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "heads.txt").write_text(f"{tmp_path / 'a.nrrd'}\n\n{tmp_path / 'b c.nrrd'}\n")
+    done = engine("batch", "d.nrrd", "--input-list", tmp_path / "heads.txt", "--output-dir", tmp_path / "out")
+    assert done.returncode == 2 and "0 of 3 worked" in done.stdout
+    assert [row["input"] for row in summary(tmp_path / "out")] == [
+        "d.nrrd", str(tmp_path / "a.nrrd"), str(tmp_path / "b c.nrrd")
+    ]  # fmt: skip
+    for arguments, word in (([], "No input was given"), (["--input-list", tmp_path / "none.txt"], "cannot be read")):
+        done = engine("batch", *arguments, "--output-dir", tmp_path / "out")
+        assert done.returncode == 2 and word in done.stderr

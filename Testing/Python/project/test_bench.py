@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import torch
 from torch import nn
 
-from bench import page, peers
+from bench import heads, page, peers
 from bench.on_paper import on_paper
 from decnn.bench import arithmetic
 
@@ -62,6 +62,14 @@ def test_a_peer_that_cannot_be_built_says_why_and_the_others_are_timed(monkeypat
     plain, mirrored = rows[peers._NNUNET], rows[f"{peers._NNUNET}, mirrored"]
     assert mirrored["float32"]["seconds_per_head"] == pytest.approx(8 * plain["float32"]["seconds_per_head"])
     assert mirrored["scaled_from"] == "1 of 10 slices, 1 of 8 mirror images"
+
+
+def test_batches_are_timed_with_one_worker_and_with_two(slab: sitk.Image, tiny_model: Path, tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.Cast(slab, sitk.sitkInt16), str(tmp_path / "mr.nrrd"))
+    rates = heads.heads_an_hour(tmp_path / "mr.nrrd", tmp_path, "--model", str(tiny_model))
+    assert set(rates) == {"1", "2"} and min(rates.values()) > 0
+    for workers in rates:
+        assert len(list((tmp_path / f"by{workers}").glob("*_sCT.nrrd"))) == 2
 
 
 def test_many_heads_on_paper() -> None:
