@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from decnn.intensity import near_head
 from decnn.views import view_input
 from training.augment import vary_slice
 from training.measured_pairs.slices import depth_in_plane
 from training.simulation.simulate import Pair
 
-# Air around the head is easy and everywhere: beyond 3 mm (depth is in units of 30 mm) it counts a tenth.
-_OUTSIDE, _OUTSIDE_WEIGHT = -0.1, 0.1
+# Air around the head is easy and everywhere: where no CT is written it counts a tenth.
+_OUTSIDE_WEIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _patch(pair: Pair, form: PatchForm, rng: np.random.Generator) -> tuple[np.nd
         if form.depth_channel and rng.random() < 0.5:
             mr[form.neighbours] = depth_in_plane(np.take(pair.mask, index, axis))[window]
     hu = pair.hu[here].astype(np.float32)
-    weight = np.where(pair.depth[here] > _OUTSIDE, 1.0, _OUTSIDE_WEIGHT).astype(np.float32)
+    weight = np.where(near_head(pair.depth[here]), 1.0, _OUTSIDE_WEIGHT).astype(np.float32)
     _vary_contrast(mr[: form.neighbours], rng)
     patch = (_padded(mr, form.size, 0.0), _padded(hu[None], form.size, -1000.0), _padded(weight[None], form.size, 0.0))
     if axis != 2 and rng.random() < 0.5:  # left and right are alike

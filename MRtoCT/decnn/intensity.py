@@ -13,6 +13,7 @@ _CLOSING_RADIUS_MM = 10
 _SMALLEST_PIECE = 125  # voxels of 2 mm: 1 ml
 _DEPTH_RANGE_MM = (-10.0, 60.0)
 DEPTH_UNIT_MM = 30.0
+SKIN_MARGIN_MM = 8.0
 _BRIGHTEST = 5.0
 
 
@@ -110,6 +111,14 @@ def depth_channel(mask: sitk.Image) -> np.ndarray:
     np.clip(depth, *_DEPTH_RANGE_MM, out=depth)
     depth /= np.float32(DEPTH_UNIT_MM)
     return depth
+
+
+def near_head(depth: np.ndarray) -> np.ndarray:
+    """Where a synthetic CT is written, bool: the head and SKIN_MARGIN_MM around it, by ``depth_channel()``.
+
+    Ears, skin without fat signal and what a defacing has cut off lie there, and a network has learned what is there.
+    """
+    return depth >= -SKIN_MARGIN_MM / DEPTH_UNIT_MM
 
 
 def _tissue_threshold(values: np.ndarray) -> float:

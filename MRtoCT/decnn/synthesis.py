@@ -13,9 +13,8 @@ from decnn.devices import describe, select_device
 from decnn.errors import Finding, SetupError
 from decnn.grid import from_canonical
 from decnn.hu import AIR_HU, CT_RANGE_HU
-from decnn.intensity import depth_channel
+from decnn.intensity import depth_channel, near_head
 from decnn.model import Model
-from decnn.morphology import dilate_by_two
 from decnn.options import DEFAULTS, Options
 from decnn.preparation import Prepared, prepare
 from decnn.runner import Runner
@@ -77,12 +76,12 @@ def synthesize_prepared(
     findings = list(head.findings)
     chosen = _device_for(model, options, findings)
     steps.enter(0.14, "Measuring the depth under the skin")
-    depth = depth_channel(head.mask) if model.spec["input"]["depth_channel"] else None
-    # The CT is written as far as the partial volume of the skin goes.
-    skin = dilate_by_two(sitk.GetArrayViewFromImage(head.mask) > 0)
+    depth = depth_channel(head.mask)
+    near = near_head(depth)
     scale = float(model.spec["output"]["scale_hu"])
     runner = Runner(model.network, chosen, options, scale, findings)
-    sweep = Sweep(head.mr, depth, skin, model.spec["input"]["neighbours"])
+    feeding = model.spec["input"]
+    sweep = Sweep(head.mr, depth if feeding["depth_channel"] else None, near, feeding["neighbours"])
     steps.enter(0.145, "Comparing precisions")
     runner.choose_precision([sweep.middle_slice(view) for view in model.spec["views"]])
     views, within = _views(sweep, runner, model, options, steps)
@@ -95,9 +94,9 @@ def synthesize_prepared(
         raise SetupError(f"Model {model.name} gave no numbers for this MR: choose another model, or the device 'cpu'.")
     hounsfield *= np.float32(scale)
     np.clip(hounsfield, *CT_RANGE_HU, out=hounsfield)
-    hounsfield[~skin] = AIR_HU
+    hounsfield[~near] = AIR_HU
     ct = _on_grid(hounsfield, head, AIR_HU)
-    confidence_map = _on_grid(np.where(skin, spread, 0.0), head, 0.0) if spread is not None else None
+    confidence_map = _on_grid(np.where(near, spread, 0.0), head, 0.0) if spread is not None else None
     steps.enter(1.0, "Synthesized")
     return SynthesisResult(ct, findings, describe(runner.device), runner.precision, confidence_map)
 

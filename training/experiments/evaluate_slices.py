@@ -17,11 +17,11 @@ from decnn.evaluation.masks import body_masks
 from decnn.evaluation.metrics import markdown, metrics_of, score
 from decnn.hu import AIR_HU, CT_RANGE_HU, PADDING_HU
 from decnn.inference import for_inference
+from decnn.intensity import near_head
 from decnn.model import Model
 from decnn.views import AXES, view_input
 from training.experiments.evaluate_heads import averaged, identity
 from training.measured_pairs.slices import (
-    SKIN_MARGIN,
     RealSlice,
     centre_of,
     find_patients,
@@ -94,13 +94,12 @@ def slice_predictor(model: Model) -> Callable[[RealSlice], np.ndarray]:
     feeding = model.spec["input"]
 
     def predict(item: RealSlice) -> np.ndarray:
-        mr, depth, inside = prepare(item.mr, item.axis)
+        mr, depth, _ = prepare(item.mr, item.axis)
         channels = view_input(mr, depth if feeding["depth_channel"] else None, item.axis, [0], feeding["neighbours"])
         with torch.inference_mode():
             final = network(torch.from_numpy(channels).contiguous(memory_format=torch.channels_last))[0][0, 0].numpy()
-        head = sitk.GetImageFromArray(np.take(inside, 0, item.axis).astype(np.uint8))
-        skin = sitk.GetArrayFromImage(sitk.BinaryDilate(head, [SKIN_MARGIN] * 2, sitk.sitkBall)) > 0
-        return np.where(skin, np.clip(np.rint(final * model.spec["output"]["scale_hu"]), *CT_RANGE_HU), AIR_HU)
+        hounsfield = np.clip(np.rint(final * model.spec["output"]["scale_hu"]), *CT_RANGE_HU)
+        return np.where(near_head(np.take(depth, 0, item.axis)), hounsfield, AIR_HU)
 
     return predict
 

@@ -6,10 +6,10 @@ import torch
 
 from decnn.hu import AIR_HU, CT_RANGE_HU
 from decnn.inference import for_inference
-from decnn.intensity import head_mask, normalize
+from decnn.intensity import depth_channel, head_mask, near_head, normalize
 from decnn.model import Model
 from decnn.views import AXES, view_input
-from training.measured_pairs.slices import SKIN_MARGIN, depth_in_plane
+from training.measured_pairs.slices import depth_in_plane
 
 
 def synthesize_repeated(mr: np.ndarray, model: Model) -> sitk.Image:
@@ -29,7 +29,9 @@ def synthesize_repeated(mr: np.ndarray, model: Model) -> sitk.Image:
     total = np.zeros(mr.shape, np.float32)
     for view in model.spec["views"]:
         axis = AXES[view]
-        for index in np.flatnonzero(np.moveaxis(inside, axis, 0).any(axis=(1, 2))):
+        with_head = np.moveaxis(inside, axis, 0).any(axis=(1, 2))
+        np.moveaxis(total, axis, 0)[~with_head] += AIR_HU / model.spec["output"]["scale_hu"]
+        for index in np.flatnonzero(with_head):
             channels = np.repeat(view_input(normal, None, axis, [int(index)], 1), feeding["neighbours"], axis=1)
             if feeding["depth_channel"]:
                 depth = depth_in_plane(np.take(inside, index, axis)).astype(np.float32)
@@ -38,5 +40,5 @@ def synthesize_repeated(mr: np.ndarray, model: Model) -> sitk.Image:
                 final = network(torch.from_numpy(channels).contiguous(memory_format=torch.channels_last))[0]
             np.moveaxis(total, axis, 0)[index] += final[0, 0].numpy()
     hounsfield = total / len(model.spec["views"]) * model.spec["output"]["scale_hu"]
-    skin = sitk.GetArrayFromImage(sitk.BinaryDilate(mask, [SKIN_MARGIN] * 3, sitk.sitkBall)) > 0
-    return sitk.GetImageFromArray(np.where(skin, np.clip(np.rint(hounsfield), *CT_RANGE_HU), AIR_HU).astype(np.int16))
+    near = near_head(depth_channel(mask))
+    return sitk.GetImageFromArray(np.where(near, np.clip(np.rint(hounsfield), *CT_RANGE_HU), AIR_HU).astype(np.int16))

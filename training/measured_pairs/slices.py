@@ -21,7 +21,6 @@ from decnn.views import AXES
 from training.simulation.simulate import Pair
 
 FOLDS = 5
-SKIN_MARGIN = 2  # mm around the head in which the CT is written, as the engine does
 _FILES = ("mr", "ct", "mask")
 # Thick enough for the search of the head, which wants a volume, and for its closing by 10 mm.
 _STACK = 41
