@@ -240,10 +240,10 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
                 return False
             if self._devicesQuery is query:
                 self._devicesQuery = None
-                for line in lines if query.exitCode == 0 else []:
-                    if line.startswith("{") and (devices := json.loads(line)["devices"]):
-                        _devices[key] = devices
-                        onDevices(devices)
+                devices = _devicesIn(lines) if query.exitCode == 0 else []
+                if devices:
+                    _devices[key] = devices
+                    onDevices(devices)
             return True
 
         repeatUntilDone(poll)
@@ -256,6 +256,18 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
         for task in (Synthesis.current, Comparison.current, Export.current):
             if task is not None:
                 task.abort()
+
+
+def _devicesIn(lines: list[str]) -> list[dict[str, Any]]:
+    """What the engine's answer to "info" says of devices; libraries print to stdout, too."""
+    for line in lines:
+        try:
+            said = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(said, dict) and isinstance(said.get("devices"), list):
+            return said["devices"]
+    return []
 
 
 def _run(task: EngineTask, waitForCompletion: bool) -> Any:

@@ -87,6 +87,14 @@ def problemOfReference(referenceNode: Any, ctNode: Any) -> str:
     return problemOfTransform(referenceNode, ctNode)
 
 
+def problemOfComparison(ctNode: Any, referenceNode: Any, mrNode: Any) -> str:
+    """Why these cannot be compared, as a sentence; "" if they can. mrNode: to be registered to; None for none."""
+    problem = problemOfReference(referenceNode, ctNode)
+    if problem or mrNode is None:
+        return problem
+    return problemOfInput(mrNode) or problemOfTransform(mrNode, ctNode)
+
+
 def problemOfTransform(node: Any, ctNode: Any) -> str:
     if matrixBetween(node, ctNode) is not None:
         return ""

@@ -73,7 +73,7 @@ def _take(view: object, path: Path) -> None:
     """Save the panel, as high as its contents are."""
     for _turn in range(5):
         slicer.app.processEvents()
-        view.resize(WIDTH, view.sizeHint().height())
+        view.resize(WIDTH, view.layout().totalHeightForWidth(WIDTH))
     slicer.app.processEvents()
     if not view.grab().save(str(path)):
         raise OSError(f"{path} cannot be written")

@@ -110,8 +110,10 @@ class CompareSection:
         return "\n".join(sentences)
 
     def _problem(self) -> str:
-        problem = validation.problemOfReference(self.ui.referenceSelector.currentNode(), self._ctNode)
-        if not problem and self.ui.registerCheckBox.checked and self._mrNode is None:
+        registers = self.ui.registerCheckBox.checked
+        mrNode = self._mrNode if registers else None
+        problem = validation.problemOfComparison(self._ctNode, self.ui.referenceSelector.currentNode(), mrNode)
+        if not problem and registers and mrNode is None:
             return _("Select the MR to which the reference is to be registered.")
         return problem
 

@@ -114,7 +114,7 @@ class ReviewSection(VTKObservationMixin):
             self.showOverlay(node)
 
     def onBoneContourToggled(self, checked: bool) -> None:
-        if checked and self._ctNode is not None:
+        if checked and self._hasCt():
             self._contour = contour.showContour(self._ctNode)
         else:
             self._removeContour()
@@ -146,7 +146,7 @@ class ReviewSection(VTKObservationMixin):
             self.show()
 
     def onPresetSelected(self, index: int) -> None:
-        if self._ctNode is not None and index >= 0:
+        if self._hasCt() and index >= 0:
             overlay.applyPreset(self._ctNode, self.ui.presetSelector.itemData(index))
 
     def onLayoutSelected(self, index: int) -> None:
@@ -180,7 +180,7 @@ class ReviewSection(VTKObservationMixin):
     def show(self) -> None:
         """Bring the controls up to date."""
         self._showOverlays()
-        hasCt = self._ctNode is not None and self._ctNode.GetDisplayNode() is not None
+        hasCt = self._hasCt()
         preset = overlay.presetOf(self._ctNode) if hasCt else DEFAULT_WINDOW
         _selectQuietly(self.ui.presetSelector, preset)
         layout = self._layouts.shown()
@@ -197,6 +197,11 @@ class ReviewSection(VTKObservationMixin):
         elif layout != layouts.SLICERS_OWN:
             missing = ""  # there must be a way back
         self._enable("layoutSelector", missing)
+
+    def _hasCt(self) -> bool:
+        """Whether there is a CT with voxels that can be shown; its parts can be removed one by one."""
+        ct = self._ctNode
+        return ct is not None and ct.GetDisplayNode() is not None and ct.GetImageData() is not None
 
     def _showOverlays(self) -> None:
         selector = self.ui.overlaySelector

@@ -47,10 +47,7 @@ class Comparison(EngineTask):
         self._start()
 
     def _problem(self) -> str:
-        problem = validation.problemOfReference(self.referenceNode, self.ctNode)
-        if problem or self.mrNode is None:
-            return problem
-        return validation.problemOfInput(self.mrNode) or validation.problemOfTransform(self.mrNode, self.ctNode)
+        return validation.problemOfComparison(self.ctNode, self.referenceNode, self.mrNode)
 
     def _command(self) -> list[str]:
         """All images in the coordinates of the CT's node, so that no transform is left to be considered."""

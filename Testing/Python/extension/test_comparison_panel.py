@@ -271,3 +271,12 @@ def test_what_comes_of_a_click_is_in_view(panel, head) -> None:
         assert "mean absolute error" in panel.ui.compareStatusLabel.text
         panel.wait_for(lambda: panel.sees(panel.ui.compareStatusLabel))
         assert panel.sees(panel.ui.compareButton)
+
+
+def test_an_mr_that_cannot_be_registered_to_is_told_before(panel, head) -> None:
+    ct, reference = add(head[1] + 40, "Head sCT"), add(head[1], "Head CT")
+    panel.parameters.inputVolume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty T1")
+    panel.parameters.outputVolume, panel.parameters.referenceVolume = ct, reference
+    assert panel.ui.compareButton.enabled
+    panel.ui.registerCheckBox.checked = True
+    assert not panel.ui.compareButton.enabled and "'Empty T1' is empty" in panel.ui.compareStatusLabel.text

@@ -215,6 +215,19 @@ def test_the_bone_contour_goes_with_the_ct(panel, ct) -> None:
     assert not panel.ui.boneContourCheckBox.enabled
 
 
+@pytest.mark.parametrize("part", ["voxels", "display"])
+def test_a_ct_that_has_lost_a_part_is_not_reviewed(panel, ct, part) -> None:
+    if part == "voxels":
+        ct.SetAndObserveImageData(None)
+    else:
+        slicer.mrmlScene.RemoveNode(ct.GetDisplayNode())
+    panel.widget.reviewSection.show()
+    assert not panel.ui.boneContourCheckBox.enabled and not panel.ui.presetSelector.enabled
+    panel.ui.boneContourCheckBox.checked = True
+    panel.ui.presetSelector.currentIndex = 2
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+
+
 def test_closing_the_scene_takes_both(panel, ct) -> None:
     panel.parameters.inputVolume = add_mr("Head T1")
     panel.ui.boneContourCheckBox.checked = True

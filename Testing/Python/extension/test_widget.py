@@ -280,6 +280,15 @@ def test_devices_have_their_names_once_the_engine_told_them(panel, mr) -> None:
     assert panel.parameters.device == "cuda:0"
 
 
+def test_an_engine_that_talks_of_no_devices(panel, mr) -> None:
+    """A library prints lines of its own, brackets among them."""
+    listed = panel.ui.deviceSelector.count
+    panel.play("chatter")
+    panel.widget.logic.requestDevices(lambda devices: pytest.fail("none were told"))
+    panel.wait_for(lambda: panel.widget.logic._devicesQuery is None)
+    assert panel.ui.deviceSelector.count == listed
+
+
 def test_a_choice_survives_another_module(panel, mr) -> None:
     """The user goes elsewhere while the engine runs: the CT is delivered, and selected on return."""
     panel.play("make")
