@@ -25,6 +25,7 @@ _SCALES = {"2": 0.9, "5": 1.25, "12": 1.64}
 # Edge in voxels: (spacing in mm, voxels of air added on each side of a field of view of 256 mm).
 _FIELDS = {"128^3 of 2 mm": (2.0, 0), "256^3 of 1 mm": (1.0, 0), "384^3 of 1 mm": (1.0, 64)}
 _HEADS = 2
+_PATIENCE_S = 300
 
 
 def write_head(path: Path, size: tuple[int, int, int] = SIZE, spacing: float = 1.0) -> Path:
@@ -133,8 +134,8 @@ def _workers(folder: Path, count: int) -> Iterator[str]:
         try:
             from distributed import Client
 
-            with Client(scheduler_file=str(place), set_as_default=False, timeout=60) as client:
-                client.wait_for_workers(count, timeout=60)
+            with Client(scheduler_file=str(place), set_as_default=False, timeout=_PATIENCE_S) as client:
+                client.wait_for_workers(count, timeout=_PATIENCE_S)
                 address = str(client.scheduler.address)
             yield address
         finally:

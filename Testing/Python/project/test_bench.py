@@ -64,6 +64,7 @@ def test_a_peer_that_cannot_be_built_says_why_and_the_others_are_timed(monkeypat
     assert mirrored["scaled_from"] == "1 of 10 slices, 1 of 8 mirror images"
 
 
+@pytest.mark.slow
 def test_batches_are_timed_with_one_worker_and_with_two(slab: sitk.Image, tiny_model: Path, tmp_path: Path) -> None:
     sitk.WriteImage(sitk.Cast(slab, sitk.sitkInt16), str(tmp_path / "mr.nrrd"))
     rates = heads.heads_an_hour(tmp_path / "mr.nrrd", tmp_path, "--model", str(tiny_model))
