@@ -14,9 +14,7 @@ from panel import add_mr, open_panel  # isort: skip  (it makes qt and slicer.app
 import qt
 import slicer
 
-from MRtoCTLib.tasks.base import State
 from MRtoCTLib.tasks.process import engineCommand
-from MRtoCTLib.tasks.synthesis import Synthesis
 
 CONTROLS = (
     "inputSelector",
@@ -231,8 +229,8 @@ def test_nodes_that_go_while_the_ct_comes_in(panel, mr, gone) -> None:
     """The CT is put in one piece, its map in the next."""
     panel.parameters.confidenceMap = True
     panel.click()
-    panel.wait_for(lambda: Synthesis.current.outputNode is not None)
-    synthesis = Synthesis.current
+    panel.wait_for(lambda: panel.synthesis.outputNode is not None)
+    synthesis = panel.synthesis
     ct = synthesis.outputNode
     synthesis.cancel()  # too late
     if gone == "scene":
@@ -241,9 +239,9 @@ def test_nodes_that_go_while_the_ct_comes_in(panel, mr, gone) -> None:
         slicer.mrmlScene.RemoveNode(mr if gone == "MR" else ct)
     panel.wait_until_idle()
     if gone == "MR":
-        assert synthesis.state is State.DONE and slicer.mrmlScene.IsNodePresent(synthesis.confidenceNode)
+        assert synthesis.state.name == "DONE" and slicer.mrmlScene.IsNodePresent(synthesis.confidenceNode)
     else:
-        assert synthesis.state is State.CANCELLED and synthesis.confidenceNode is None
+        assert synthesis.state.name == "CANCELLED" and synthesis.confidenceNode is None
     assert panel.ui.synthesizeButton.text == "Synthesize CT"
 
 
@@ -507,7 +505,7 @@ def test_no_time_is_told_before_a_slice_was_measured(panel, mr) -> None:
     panel.play("hang")
     panel.click()
     panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
-    synthesis = Synthesis.current
+    synthesis = panel.synthesis
     synthesis._pace, synthesis.fraction, synthesis._started = None, 0.0, synthesis._started - 60
     synthesis._onEvent({"event": "progress", "fraction": 0.19, "stage": "Finding the head"})
     assert synthesis.secondsLeft is None and panel.ui.statusLabel.text == "Finding the head"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,11 @@ class Panel:
     @property
     def parameters(self):
         return self.widget.logic.getParameterNode()
+
+    @property
+    def synthesis(self):
+        """The synthesis that runs, or None; of the classes as they are: a test may have reloaded them."""
+        return import_module("MRtoCTLib.tasks.synthesis").Synthesis.current
 
     def play(self, role: str) -> None:
         self.widget.logic.engine = fake_engine.command(role)
