@@ -48,7 +48,7 @@ def against_older(mr: Path, folder: Path, older: str, precisions: list[str]) -> 
     wall = {name: run["wall_seconds"] for name, run in best.items()}
     return {
         "seconds_per_head": {name: round(seconds, 1) for name, seconds in wall.items()},
-        "peak_rss_gb": {name: in_gb(run.get("peak_memory_mb")) for name, run in best.items()},
+        "peak_rss_gb": {name: in_gb(best[name]["peak_memory_mb"]) for name in precisions},
         "speedup_over_float32": round(wall["float32"] / fastest["wall_seconds"], 2),
         "speedup_over_0_9_0": round(wall[older] / fastest["wall_seconds"], 2),
         "speedup_over_0_9_0_in_float32": round(wall[older] / wall["float32"], 2),

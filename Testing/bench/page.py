@@ -38,14 +38,15 @@ def _summary(result: dict[str, Any]) -> str:
         f"float32; bfloat16 is {result['speedup_over_float32']} times as fast as float32.",
         f"- The network reaches {result['network_gflops']} GFLOP/s, {result['fraction_of_peak']:.0%} of the "
         f"{result['peak_gflops']} of one convolution.",
-        f"- {result['peak_rss_gb']} GB of memory at most for 256 x 256 x 256 voxels.",
     ]
+    if result["peak_rss_gb"] is not None:
+        lines.append(f"- {result['peak_rss_gb']} GB of memory at most for 256 x 256 x 256 voxels.")
     return "\n".join(lines)
 
 
 def _heads(result: dict[str, Any]) -> str:
     heads = result["heads"]
-    rows = [(name, seconds, heads["peak_rss_gb"][name]) for name, seconds in heads["seconds_per_head"].items()]
+    rows = [(name, seconds, heads["peak_rss_gb"].get(name)) for name, seconds in heads["seconds_per_head"].items()]
     stages = [(stage, seconds) for stage, seconds in heads["stage_seconds"].items()]
     return f"{_table(('engine', 's', 'GB'), rows)}\n\n{_table(('stage, in ' + result['precision'], 's'), stages)}"
 
@@ -92,7 +93,7 @@ def _many(result: dict[str, Any]) -> str:
 
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    return "\n".join("| " + " | ".join("-" if cell is None else str(cell) for cell in line) + " |" for line in lines)
 
 
 def _times(size: list[int]) -> str:
