@@ -27,7 +27,7 @@ class SynthesisResult:
     """A synthetic CT and how it came about."""
 
     image: sitk.Image
-    """int16, HU within CT_RANGE_HU, on exactly the grid of the MR; AIR_HU outside the head."""
+    """int16, HU within CT_RANGE_HU, on exactly the grid of the MR; AIR_HU further than SKIN_MARGIN_MM from the head."""
     findings: list[Finding]
     device: str
     """The device that did the work (the last one, if it had to change): "cpu", or "cuda:0 NVIDIA ..."."""
