@@ -1,5 +1,6 @@
 """What is done to an MR before a network sees it: the canonical grid, the head, its intensity. No torch here."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,11 +11,11 @@ from decnn.checks.head import find_head
 from decnn.checks.image import check_image
 from decnn.errors import Finding, raise_errors
 from decnn.grid import to_canonical
-from decnn.intensity import from_zero, normalize
+from decnn.intensity import SKIN_MARGIN_MM, from_zero, normalize
 from decnn.steps import Report, Steps, silent
 
-# The network sees air around the head as in training.
-_CROP_MARGIN = 8
+# As far as the CT is written; the network sees air there, as in training. Voxels of 1 mm.
+_CROP_MARGIN = math.ceil(SKIN_MARGIN_MM)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Whole heads, from command to file: against 0.9.0, by the head's volume, by the field of view, and many of them."""
 
 import contextlib
-import os
 import subprocess
 import sys
 import tarfile
@@ -13,7 +12,7 @@ from typing import Any
 import SimpleITK as sitk
 import torch
 
-from decnn.bench.engine import MODULE, timed_synthesis
+from decnn.bench.engine import MODULE, environment, timed_synthesis
 from decnn.bench.measure import in_gb
 from phantom import phantom_head
 
@@ -102,7 +101,7 @@ def heads_an_hour(mr: Path, folder: Path, *options: str) -> dict[str, float]:
             subprocess.run(
                 [sys.executable, "-m", "decnn", "batch", *map(str, sources), *where, *options],
                 check=True,
-                env=_environment(),
+                env=environment(),
                 capture_output=True,
             )
             rates[str(workers)] = round(3600 * _HEADS / (time.perf_counter() - started), 1)
@@ -129,7 +128,9 @@ def _workers(folder: Path, count: int) -> Iterator[str]:
     worker = [*start, "worker", "--nworkers", str(count), "--nthreads", "2", "--no-dashboard"]
     with (
         subprocess.Popen([*scheduler, "--scheduler-file", str(place)], **quiet) as first,
-        subprocess.Popen([*worker, "--scheduler-file", str(place)], env=_environment(threads), **quiet) as second,
+        subprocess.Popen(
+            [*worker, "--scheduler-file", str(place)], env=environment(threads=threads), **quiet
+        ) as second,
     ):
         try:
             from distributed import Client
@@ -142,11 +143,6 @@ def _workers(folder: Path, count: int) -> Iterator[str]:
             second.terminate()
             second.wait()
             first.terminate()
-
-
-def _environment(threads: int = 0) -> dict[str, str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(MODULE), os.environ.get("PYTHONPATH", "")])}
-    return {**environment, "OMP_NUM_THREADS": str(threads)} if threads else environment
 
 
 def _checkout(commit: str, folder: Path) -> Path:

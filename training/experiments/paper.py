@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from decnn.bench.arithmetic import gflop_of
 from decnn.errors import InputError
 from decnn.evaluation.metrics import markdown
 from decnn.model import load_model
@@ -124,19 +125,7 @@ def paired_p(first: Sequence[float], second: Sequence[float]) -> float:
 
 def flop(network: nn.Module, channels: int, height: int, width: int) -> int:
     """Floating point operations of the convolutions for one slice; a multiplication and an addition count as two."""
-    total = 0
-
-    def count(module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
-        nonlocal total
-        assert isinstance(module, nn.Conv2d)
-        total += 2 * output.numel() * module.in_channels // module.groups * int(np.prod(module.kernel_size))
-
-    hooks = [module.register_forward_hook(count) for module in network.modules() if isinstance(module, nn.Conv2d)]
-    with torch.inference_mode():
-        network.eval()(torch.zeros(1, channels, height, width))
-    for hook in hooks:
-        hook.remove()
-    return total
+    return round(1e9 * gflop_of(network.eval(), torch.zeros(1, channels, height, width)))
 
 
 def _cost(run: Path, settings: Settings) -> dict:

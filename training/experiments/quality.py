@@ -40,9 +40,8 @@ the MR is simulated from it. Where it is labels, the CT is drawn from them: its 
 
 The same scores on slices, with one possible cause at a time taken away. The masks reach beyond what the MR shows: a
 removed face, the end of the field of view. What the synthetic CT has there is a guess, and air beyond 8 mm. Blurring
-the CT takes away its sharpness.
-Deforming it smoothly onto the synthetic CT takes away what is left of MR and CT not lying on each other, and some of
-the network's own errors: a bound, not a figure of the model.
+the CT takes away its sharpness. Deforming it smoothly onto the synthetic CT takes away what is left of MR and CT not
+lying on each other, and some of the network's own errors: a bound, not a figure of the model.
 
 `me_bone_hu` is the mean error where the CT has bone, `me_synthetic_bone_hu` where the synthetic CT has bone. Edges that
 lie elsewhere make the first negative and the second positive. Bone that is too soft makes both negative.

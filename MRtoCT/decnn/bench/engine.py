@@ -33,13 +33,10 @@ def timed_synthesis(mr: Path, output: Path, *options: str, module: Path = MODULE
     Raises:
         SetupError: the engine failed; its own message.
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(module), os.environ.get("PYTHONPATH", "")])}
-    if threads:
-        environment["OMP_NUM_THREADS"] = str(threads)
     command = [sys.executable, "-m", "decnn", "synthesize", str(mr), str(output), "--progress", "json", *options]
     before = _cpu_seconds()
     started = time.perf_counter()
-    engine = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=module, env=environment)
+    engine = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=module, env=environment(module, threads))
     assert engine.stdout is not None
     stages: list[tuple[str, float]] = []
     event: dict[str, Any] = {}
@@ -63,6 +60,12 @@ def timed_synthesis(mr: Path, output: Path, *options: str, module: Path = MODULE
         "stage_seconds": seconds,
         "outside_network_seconds": outside,
     }
+
+
+def environment(module: Path = MODULE, threads: int = 0) -> dict[str, str]:
+    """That of a process which imports decnn from ``module``; threads: of torch, 0: as it likes."""
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join([str(module), os.environ.get("PYTHONPATH", "")])}
+    return {**found, "OMP_NUM_THREADS": str(threads)} if threads else found
 
 
 def import_seconds(module: str) -> float:
