@@ -60,8 +60,8 @@ def synthesize(
         SetupError: the device is not on this machine, or fails.
         Cancelled: should_cancel said so.
     """
-    _device_for(model, options)  # what it refuses is refused before the work
-    return synthesize_prepared(prepare(image, checked, report, should_cancel), model, options, report, should_cancel)
+    chosen = _choose_device(model, options)  # what it refuses is refused before the work
+    return _synthesize(prepare(image, checked, report, should_cancel), model, options, chosen, report, should_cancel)
 
 
 def synthesize_prepared(
@@ -72,14 +72,24 @@ def synthesize_prepared(
     should_cancel: Callable[[], bool] = lambda: False,
 ) -> SynthesisResult:
     """What is left of ``synthesize`` once the MR has been prepared."""
+    return _synthesize(head, model, options, _choose_device(model, options), report, should_cancel)
+
+
+def _synthesize(
+    head: Prepared,
+    model: Model,
+    options: Options,
+    chosen: "_Chosen",
+    report: Report,
+    should_cancel: Callable[[], bool],
+) -> SynthesisResult:
     steps = Steps(report, should_cancel)
-    findings = list(head.findings)
-    chosen = _device_for(model, options, findings)
+    findings = [*head.findings, *chosen.findings]
     steps.enter(0.14, "Measuring the depth under the skin")
     depth = depth_channel(head.mask)
     near = near_head(depth)
     scale = float(model.spec["output"]["scale_hu"])
-    runner = Runner(model.network, chosen, options, scale, findings)
+    runner = Runner(model.network, chosen.device, options, scale, findings)
     feeding = model.spec["input"]
     sweep = Sweep(head.mr, depth if feeding["depth_channel"] else None, near, feeding["neighbours"])
     steps.enter(0.145, "Comparing precisions")
@@ -101,11 +111,20 @@ def synthesize_prepared(
     return SynthesisResult(ct, findings, describe(runner.device), runner.precision, confidence_map)
 
 
-def _device_for(model: Model, options: Options, findings: list[Finding] | None = None) -> torch.device:
+@dataclass(frozen=True)
+class _Chosen:
+    """The device of a synthesis, asked for once: after an error, CUDA must not be asked again."""
+
+    device: torch.device
+    findings: list[Finding]
+
+
+def _choose_device(model: Model, options: Options) -> _Chosen:
     """The device that is wanted; InputError or SetupError if it, or a confidence map, cannot be had."""
     if options.confidence:
         check_model(model)
-    return select_device(options.device, findings)
+    findings: list[Finding] = []
+    return _Chosen(select_device(options.device, findings), findings)
 
 
 def _views(

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from decnn import runner, synthesis
+from decnn.devices import gpu_failed
 from decnn.errors import Cancelled, Finding, InputError, SetupError
 from decnn.inference import for_inference
 from decnn.model import load_model
@@ -246,13 +247,7 @@ def test_after_a_failure_nothing_asks_the_gpu_again(monkeypatch: pytest.MonkeyPa
 
     def forward(self: runner.Runner, slices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         if self.device.type == "cuda":
-            for name in (
-                "is_available",
-                "device_count",
-                "get_device_name",
-                "get_device_properties",
-                "is_bf16_supported",
-            ):
+            for name in ASKING:
                 monkeypatch.setattr(torch.cuda, name, refuse)
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         return real(self, slices)
@@ -276,6 +271,22 @@ def test_after_a_failure_nothing_asks_the_gpu_again(monkeypatch: pytest.MonkeyPa
     # The network that was loaded stays on the CPU, whatever happens to its copy.
     for name, value in network.state_dict().items():
         assert value.device.type == "cpu" and torch.equal(value, before[name])
+
+
+def test_a_synthesis_asks_for_its_device_once(
+    slab: sitk.Image, mirror_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU that failed the first time is told of, and not asked a second time."""
+    asked = []
+
+    def ask(name: str, findings: list[Finding]) -> torch.device:
+        asked.append(name)
+        findings.append(gpu_failed("cuda:0", "it broke"))
+        return torch.device("cpu")
+
+    monkeypatch.setattr("decnn.synthesis.select_device", ask)
+    result = synthesize(slab, load_model(mirror_model), Options(device="auto"))
+    assert asked == ["auto"] and "gpu-failed" in [finding.code for finding in result.findings]
 
 
 def test_a_batch_is_what_fits_into_half_of_the_free_memory() -> None:

@@ -1,6 +1,5 @@
 """The selected MR is checked in the background: what is found is shown, and nothing of another volume is."""
 
-import time
 
 import pytest
 
@@ -91,14 +90,14 @@ def test_nothing_is_left_behind(panel, end: str) -> None:
     node = add_mr("Head T1")
     panel.wait_for(lambda: checker(panel)._check is not None)
     check = checker(panel)._check
-    began = time.monotonic()
     if end == "scene":
         slicer.mrmlScene.Clear()
     elif end == "node":
         slicer.mrmlScene.RemoveNode(node)
     else:
         panel.widget.cleanup()
-    assert time.monotonic() - began < (1.5 if end == "panel" else 0.2)
+    # The engine does not listen and is killed after a grace: the scene does not wait for that, the end of Slicer does.
+    assert check.isRunning == (end != "panel")
     panel.wait_for(lambda: not check.isRunning, 2.0)
     assert not check.workspace.path.exists()
     if end == "panel":

@@ -2,6 +2,7 @@
 
 import importlib
 import unittest
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,13 @@ MODULE = Path(__file__).resolve().parents[3] / "MRtoCT" / "MRtoCT.py"
 
 
 @pytest.fixture(scope="module")
-def test_class() -> type[unittest.TestCase]:
-    """MRtoCTTest, as Slicer finds it: by its name in the module's file."""
+def test_class() -> Iterator[type[unittest.TestCase]]:
+    """MRtoCTTest, as Slicer finds it: by its name in the module's file. Its panel does not outlive it."""
     slicer.mrmlScene.Clear()
-    application.load_module(MODULE)
-    return importlib.import_module("MRtoCT").MRtoCTTest
+    module = application.load_module(MODULE)
+    yield importlib.import_module("MRtoCT").MRtoCTTest
+    module.widgetRepresentation()
+    slicer.util.getModuleWidget("MRtoCT").cleanup()
 
 
 def test_every_test_is_found(test_class) -> None:
