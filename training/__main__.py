@@ -33,12 +33,16 @@ from training.experiments.paper import table as paper_table
 from training.experiments.quality import write_quality
 from training.experiments.sensitivity import measure_sensitivity
 from training.experiments.sensitivity import table as sensitivity_table
+from training.experiments.slice_findings import measure_people
+from training.experiments.slice_findings import table as people_table
 from training.export import export
 from training.fit import entries, fit
 from training.heads.catalog import NAMES
 from training.heads.fetch import fetch
 from training.measured_pairs.misfits import find_misfits, read_misfits
 from training.measured_pairs.slices import FOLDS, find_patients, read_slices
+from training.orientation import fit_orientation, read_pictures, write_weights
+from training.orientation import table as orientation_table
 from training.pictures import draw_curve, draw_preview
 from training.provenance import made_by
 from training.settings import Settings, read_labels, read_settings
@@ -153,6 +157,14 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.verb == "check-findings":
         result = calibrate(arguments.data, arguments.seeds)
         _show(result, findings_table(result), arguments.json)
+    elif arguments.verb == "measure-people":
+        result = measure_people(arguments.slices)
+        _show(result, people_table(result), arguments.json, arguments.slices.glob("*/*_mr.nii.gz"))
+    elif arguments.verb == "fit-orientation":
+        network, result = fit_orientation(read_pictures(arguments.bank, arguments.slices))
+        write_weights(network, arguments.weights)
+        files = arguments.slices.glob("*/sagittal_mr.nii.gz")
+        _show(result, orientation_table(result), arguments.json, files)
     elif arguments.verb == "quality":
         write_quality(arguments.results, arguments.page, arguments.readme)
     elif arguments.verb == "card":

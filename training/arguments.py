@@ -157,6 +157,15 @@ def parser_of_verbs() -> argparse.ArgumentParser:
     )
     verb.add_argument("--seeds", type=int, default=3, help="simulated images per head and contrast")
     verb.add_argument("--json", type=Path, help="where to store the rates")
+    verb = verbs.add_parser("measure-people", help="how far the limits of the gate lie from what real people measure")
+    verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices")
+    verb.add_argument("--json", type=Path, help="where to store the figures")
+    verb = verbs.add_parser(
+        "fit-orientation", parents=[bank], help="train the network that sees how a head lies; print its false alarms"
+    )
+    verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices")
+    verb.add_argument("--weights", type=Path, required=True, help="MRtoCT/decnn/checks/turn_weights.py, or another")
+    verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("quality", help="write docs/quality.md and the figures of README from stored figures")
     verb.add_argument("--results", type=Path, required=True, help="folder with the figures of a model")
     verb.add_argument("--page", type=Path, required=True, help="the page to write")

@@ -1,8 +1,8 @@
 """Is the head in an MR one on which the model can be trusted? Findings that show only once the head is found.
 
-Each limit lies outside of what the measured T1s and the simulated ones of training have; how often each finding is
-given where it should be, and where it should not: python -m training check-findings, stored in
-training/results/decnn-head-t1/findings.json.
+Each limit that blocks lies outside of what real people and simulated heads measure. In training/results/gate:
+findings.json, how often each finding is given where it should be, and where it should not (check-findings of
+python -m training); people.json, what 135 people measure (measure-people); orientation.json (fit-orientation).
 Not looked for, as no check on the data at hand was reliable enough to be shown to people: contrast agent, and nodding.
 """
 
@@ -19,19 +19,19 @@ from decnn.steps import Report, silent
 CUT_CM2 = 4.0
 # The same, where it means that the background was taken for the head.
 FAILED_CM2 = 40.0
-# No dark layer under the surface: 1.04 at most in brains alone, 1.4 at least in measured and simulated heads.
-LEAST_RING, BRAIN_LITRES = 1.2, 2.3
-# Layers 6 to 14 mm deep over the brain: 0.64 at most in six T1s, 0.98 at least in five CTs in any window.
-LEAST_BRIGHT_SKULL = 0.85
+# No dark layer under the surface: 1.04 at most in brains alone, 1.2 at least in 135 people.
+LEAST_RING, BRAIN_LITRES = 1.12, 2.3
+# Layers 6 to 14 mm deep over the brain: 0.81 at most in 135 people, 0.98 at least in five CTs in any window.
+LEAST_BRIGHT_SKULL = 0.9
 # Quartiles of the brain over its median: 0.24 at least in six T1s, 0.06 at most in CTs but for a window of the brain.
 LEAST_BRAIN_SPREAD = 0.12
 SECOND_LITRES = 0.5
 # Correlations: about the right plane of symmetry 0.16 more than about another, in six T1s.
 LEAST_SIDEWAYS = 0.05
-# As it should lie, by 0.1 more than turned in any way, in six T1s of which none was in the template.
-CLEARLY_TURNED, PROBABLY_TURNED = 0.08, 0.05
+# Logarithms of odds. How often heads exceed them: training/results/orientation.json.
+CLEARLY_TURNED, PROBABLY_TURNED = 5.0, 3.0
 NECK_CM2 = 100.0
-# 0.74 at least in six T1s of which none was in the template, 0.52 in 26 simulated ones, 0.40 for two heads that touch.
+# 0.58 at least in 135 people, 0.52 in 26 simulated heads, 0.40 for two heads that touch.
 LEAST_LIKENESS = 0.47
 # 0.71 for two heads upon each other, 0.44 for a neck that is as long as a head.
 MOST_LIKENESS_BELOW = 0.58
@@ -180,7 +180,12 @@ def _no_head(measures: HeadMeasures) -> Finding | None:
                 "The brain has hardly any contrast and the skull is bright, so this is a CT, stored in other units: "
                 "give the T1-weighted MR.",
             )
-    if measures.lies and measures.lies_by > CLEARLY_TURNED:
+    if (
+        measures.lies
+        and measures.lies_by > CLEARLY_TURNED
+        and measures.likeness >= LEAST_LIKENESS
+        and not _neck_is_below(measures)
+    ):
         return error(
             "head-orientation",
             f"The head lies {measures.lies}, other than the file says: correct the orientation in the file (module "
@@ -232,6 +237,11 @@ def _no_head(measures: HeadMeasures) -> Finding | None:
             "correct the orientation in the file (module Transforms), or export the MR again.",
         )
     return None
+
+
+def _neck_is_below(measures: HeadMeasures) -> bool:
+    """Whether the neck speaks against a head that is said to lie upside down."""
+    return "upside down" in measures.lies and measures.cut_cm2["bottom"] > max(CUT_CM2, measures.cut_cm2["top"])
 
 
 def _sides(names: list[str]) -> str:

@@ -87,38 +87,60 @@ def measure_head(image: sitk.Image, canonical: sitk.Image, mask: sitk.Image) -> 
     )
     head = inside > 0.5
     depth = _depth(head)
-    top = int(np.flatnonzero(head.any(axis=(1, 2)))[-1])
     cut = _cut(image, mask)
     outside = sitk.GetArrayViewFromImage(canonical)[sitk.GetArrayViewFromImage(mask) == 0]
     tilt, symmetry, other_symmetry = _plane_of_symmetry(mr, head)
     lies, lies_by = turned(mr, head)
     like, like_below = likeness(mr, head)
-    upper = np.zeros_like(head)
-    upper[max(0, top - round(_BRAIN_HEIGHT_MM / _STEP)) :] = True
-    brain = upper & (depth > _INSIDE_SKULL_MM)
-    measurable = brain.sum() * _STEP**3 > 1e5  # 0.1 litres
     return HeadMeasures(
         litres=float(sitk.GetArrayViewFromImage(mask).sum()) / 1e6,
         cut_cm2=cut,
         black_outside=float(np.mean(outside == 0)) if outside.size else 0.0,
-        ring=_ring(mr, depth, upper) if measurable else None,
-        scalp=_scalp(mr, depth, upper, brain) if measurable else None,
-        depth_contrast=_depth_contrast(mr, depth, upper) if measurable else None,
-        bright_tail=_bright_tail(mr, brain) if measurable else None,
-        bias=_bias(mr, brain) if measurable else None,
-        void_mm=_void(mr, brain) if measurable else None,
-        face_mm=_face(head, upper, top),
+        **measure_layers(mr, head, depth),
+        face_mm=_face(head),
         tilt_degrees=tilt,
         symmetry=symmetry,
         other_symmetry=other_symmetry,
-        skull=_skull(mr, depth, upper, brain) if measurable else None,
-        brain_spread=_spread(mr[brain]) if measurable else None,
         lies=lies,
         lies_by=lies_by,
         likeness=like,
         likeness_below=like_below,
         second_litres=_second(mr, head, depth),
     )
+
+
+def measure_layers(mr: np.ndarray, head: np.ndarray, depth: np.ndarray) -> dict[str, float | None]:
+    """What the layers under the skin and the brain tell: some fields of HeadMeasures.
+
+    Args:
+        mr: canonical MR, (z, y, x), in voxels of 2 mm. head: bool. depth: mm under the skin. All of one shape.
+    """
+    upper = _upper(head)
+    brain = upper & (depth > _INSIDE_SKULL_MM)
+    if brain.sum() * _STEP**3 < 1e5:  # 0.1 litres
+        names = ("ring", "scalp", "depth_contrast", "bright_tail", "bias", "void_mm", "skull", "brain_spread")
+        return dict.fromkeys(names)
+    return {
+        "ring": _ring(mr, depth, upper),
+        "scalp": _scalp(mr, depth, upper, brain),
+        "depth_contrast": _depth_contrast(mr, depth, upper),
+        "bright_tail": _bright_tail(mr, brain),
+        "bias": _bias(mr, brain),
+        "void_mm": _void(mr, brain),
+        "skull": _skull(mr, depth, upper, brain),
+        "brain_spread": _spread(mr[brain]),
+    }
+
+
+def _top(head: np.ndarray) -> int:
+    return int(np.flatnonzero(head.any(axis=(1, 2)))[-1])
+
+
+def _upper(head: np.ndarray) -> np.ndarray:
+    """The brain's part of the image, with all that is above it."""
+    upper = np.zeros_like(head)
+    upper[max(0, _top(head) - round(_BRAIN_HEIGHT_MM / _STEP)) :] = True
+    return upper
 
 
 def _depth(head: np.ndarray) -> np.ndarray:
@@ -212,9 +234,10 @@ def _void(mr: np.ndarray, brain: np.ndarray) -> float:
     return max(0.0, float(_depth(dark).max())) if dark.any() else 0.0
 
 
-def _face(head: np.ndarray, upper: np.ndarray, top: int) -> float | None:
+def _face(head: np.ndarray) -> float | None:
     """Between 45 and 75 mm below the vertex is the forehead, between 90 and 150 mm are nose and mouth."""
-    middle = round(float(np.argwhere(upper & head)[:, 2].mean()))
+    top = _top(head)
+    middle = round(float(np.argwhere(_upper(head) & head)[:, 2].mean()))
     half = 20 // _STEP // 2
     profile = np.any(head[:, :, max(0, middle - half) : middle + half + 1], axis=2)
     front = np.where(np.any(profile, axis=1), profile.argmax(axis=1), profile.shape[1])

@@ -12,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.checks.sagittal_template import PICTURE, SHAPE
+from decnn.checks.turn_network import framed, scores
 
 STEP_MM = 4
 # The slab around the middle that is averaged, in voxels on each side: what lies off the middle is blurred.
@@ -21,8 +22,6 @@ _BRIGHTEST, _TISSUE = 1.5, 1.0
 _MOST_SHIFT = 12
 # A head is no higher, and a second one below it no lower, in pixels; what is between them is a neck.
 _HEAD_ROWS, _SECOND_ROWS = 44, 34
-# A picture that correlates less does not tell how it lies.
-_LEAST_CORRELATION = 0.55
 _LEAST_PIXELS = 900
 _LEAST_EXTENT_MM = 100
 TURNS = {
@@ -41,18 +40,16 @@ def turned(mr: np.ndarray, head: np.ndarray) -> tuple[str, float]:
         mr: canonical MR, (z, y, x), in voxels of 2 mm. head: bool, the same shape.
 
     Returns:
-        A key of TURNS; the correlation with the template as it lies then, less that of the head as the file has it
-        ("": less the best of the others). ("", 0) where that cannot be told.
+        A key of TURNS; the logarithm of the odds that it lies so and not as the file has it ("": and not in any other
+        way). ("", 0) for a slab in which too little of a head is seen.
     """
     if not _is_seen(head):
         return "", 0.0
-    picture = middle_slice(mr, head)
-    scores = {name: _correlation(picture[::up, ::back]) for name, (up, back) in TURNS.items()}
-    as_it_lies = scores.pop("")
-    best = max(scores, key=lambda name: scores[name])
-    if max(scores[best], as_it_lies) < _LEAST_CORRELATION:
-        return "", 0.0
-    return (best, scores[best] - as_it_lies) if scores[best] > as_it_lies else ("", as_it_lies - scores[best])
+    picture, inside = middle(mr, head)
+    as_it_lies, *others = scores(np.stack([framed(picture[::u, ::b], inside[::u, ::b]) for u, b in TURNS.values()]))
+    best = int(np.argmax(others))
+    name = list(TURNS)[1 + best] if others[best] > as_it_lies else ""
+    return name, abs(float(others[best] - as_it_lies))
 
 
 def likeness(mr: np.ndarray, head: np.ndarray) -> tuple[float, float]:
@@ -85,19 +82,34 @@ def _is_seen(head: np.ndarray) -> bool:
     return bool(heights.size and min(np.ptp(heights), np.ptp(columns)) * 2 >= _LEAST_EXTENT_MM)
 
 
+def middle(mr: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of the sagittal slices around the middle, and the head in it (bool): (z, y), in pixels of STEP_MM."""
+    slab, inside = _slab(mr, head)
+    return slab.mean(axis=2), inside.mean(axis=2) > 0.5
+
+
 def middle_slice(mr: np.ndarray, head: np.ndarray, brightest: float = _BRIGHTEST) -> np.ndarray:
-    """The mean of the sagittal slices around the head's middle, (z, y) in pixels of STEP_MM, tissue about 1."""
-    coarse, inside = (
+    """The same picture in units of tissue, of which nothing is brighter than ``brightest``; zeros without a head."""
+    slab, inside = _slab(mr, head)
+    if not inside.any():
+        return np.zeros(slab.shape[:2], np.float32)
+    return np.clip(slab, 0.0, brightest).mean(axis=2)
+
+
+def _slab(mr: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sagittal slices around the head's middle, in units of tissue, and the head in them."""
+    coarse, share = (
         sitk.GetArrayFromImage(sitk.BinShrink(sitk.GetImageFromArray(part.astype(np.float32)), [2, 2, 2]))
         for part in (mr, head)
     )
-    if not (inside > 0.5).any():
-        return np.zeros(coarse.shape[:2], np.float32)
-    columns = np.argwhere(inside > 0.5)[:, 2]
-    middle = round((int(columns.min()) + int(columns.max())) / 2)
-    tissue = max(float(np.percentile(coarse[inside > 0.5], 75)), 1e-6)
-    slab = coarse[:, :, max(0, middle - _HALF_SLAB) : middle + _HALF_SLAB + 1]
-    return np.clip(slab / tissue, 0.0, brightest).mean(axis=2)
+    inside = share > 0.5
+    if not inside.any():
+        return coarse, inside
+    columns = np.flatnonzero(inside.any(axis=(0, 1)))
+    middle = round((int(columns[0]) + int(columns[-1])) / 2)
+    slab = slice(max(0, middle - _HALF_SLAB), middle + _HALF_SLAB + 1)
+    tissue = max(float(np.percentile(coarse[inside], 75)), 1e-6)
+    return coarse[:, :, slab] / tissue, inside[:, :, slab]
 
 
 @cache

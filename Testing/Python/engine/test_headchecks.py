@@ -19,7 +19,7 @@ from phantom import LABELS, ct_of, phantom_head
 
 SIZE = (76, 80, 70)  # 3 mm: the nose, too, is well inside
 
-# About those of the measured T1s (training/results/decnn-head-t1/findings.json).
+# About those of the measured T1s (training/results/gate/findings.json).
 GOOD = HeadMeasures(
     litres=3.8,
     cut_cm2={"left": 0.0, "right": 0.0, "front": 1.0, "back": 0.0, "top": 0.0, "bottom": 250.0},
@@ -82,7 +82,7 @@ def test_a_good_head_passes() -> None:
         ("void", {"void_mm": 10.0}),
         ("defaced", {"face_mm": -30.0}),
         ("tilted", {"tilt_degrees": 30.0}),
-        ("head-orientation", {"lies": "upside down", "lies_by": 0.06}),
+        ("head-orientation", {"lies": "upside down", "lies_by": 4.0}),
         ("partly-stripped", {"cut_cm2": dict.fromkeys(GOOD.cut_cm2, 0.0), "litres": 2.9, "face_mm": 4.0}),
     ],
 )
@@ -109,12 +109,20 @@ def test_a_neck_that_leaves_the_image_elsewhere_is_told() -> None:
         ("two-heads", {"likeness_below": 0.7}),
         ("unlike-a-head", {"likeness": 0.4}),
         ("head-orientation", {"symmetry": 0.8, "other_symmetry": 0.95}),
-        ("head-orientation", {"lies": "back to front", "lies_by": 0.14}),
+        ("head-orientation", {"lies": "back to front", "lies_by": 8.0}),
     ],
 )
 def test_what_is_no_head_in_an_mr_blocks(code: str, changes: dict) -> None:
     (finding,) = findings_of(replace(GOOD, **changes))
     assert (finding.severity, finding.code) == ("error", code)
+
+
+def test_a_neck_below_speaks_against_a_head_upside_down() -> None:
+    upside_down = replace(GOOD, lies="upside down", lies_by=8.0)
+    (finding,) = findings_of(upside_down)
+    assert (finding.severity, finding.code) == ("warning", "head-orientation")
+    (finding,) = findings_of(replace(upside_down, cut_cm2={**GOOD.cut_cm2, "top": 250.0, "bottom": 0.0}))
+    assert (finding.severity, finding.code) == ("error", "head-orientation")
 
 
 @pytest.mark.parametrize("kind", ["long neck", "bright fat", "second head below"])

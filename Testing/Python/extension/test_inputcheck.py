@@ -1,6 +1,5 @@
 """The selected MR is checked in the background: what is found is shown, and nothing of another volume is."""
 
-
 import pytest
 
 from panel import add_mr, open_panel  # isort: skip  (it makes qt and slicer.app)

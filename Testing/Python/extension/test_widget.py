@@ -187,7 +187,7 @@ def test_an_error_is_shown(panel, mr, caplog) -> None:
 
 
 def test_the_event_loop_is_never_held_up(panel, mr) -> None:
-    """While the engine runs, Slicer goes on: the pauses between two turns of the event loop, but for a busy machine's."""
+    """While the engine runs, Slicer goes on: the event loop turns without pauses, but for a busy machine's."""
     panel.play("hang")
     panel.click()
     panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")

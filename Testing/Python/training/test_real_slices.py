@@ -24,6 +24,8 @@ from training.experiments import evaluate_slices as scorer
 from training.experiments.evaluate_slices import COLUMNS, choose_patients, evaluate_slices, score_slice, table
 from training.experiments.paper import flop, paired_p, run_paper
 from training.experiments.paper import table as table_of_paper
+from training.experiments.slice_findings import measure_people
+from training.experiments.slice_findings import table as table_of_people
 from training.export import export
 from training.fit import BEST, averaged_network, fit
 from training.measured_pairs.misfits import find_misfits, read_misfits
@@ -288,3 +290,16 @@ def test_two_processes_learn_as_one_does(bank, tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
     one, two = (averaged_network(tmp_path / name)[0].state_dict() for name in ("one", "two"))
     assert all(torch.allclose(one[key], two[key], atol=1e-4) for key in one)
+
+
+def test_what_the_gate_measures_of_people(root, tmp_path):
+    few = tmp_path / "few"
+    few.mkdir()
+    for patient in PATIENTS[:2]:
+        (few / patient).symlink_to(root / patient)
+    result = measure_people(few)
+    ring = result["measures"]["ring"]
+    assert result["patients"] == ring["patients"] == 2 and ring["beyond"] == 0
+    assert ring["least_5_50_95_most"][0] > ring["limit"]
+    assert result["measures"]["likeness"]["least_5_50_95_most"][2] > 0.6, "the phantom looks like a head"
+    assert "| ring | skull-stripped, no-skull | below" in table_of_people(result)
