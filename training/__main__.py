@@ -166,7 +166,7 @@ def _run(arguments: argparse.Namespace) -> None:
         files = arguments.slices.glob("*/sagittal_mr.nii.gz")
         _show(result, orientation_table(result), arguments.json, files)
     elif arguments.verb == "quality":
-        write_quality(arguments.results, arguments.page, arguments.readme)
+        write_quality(arguments.results, arguments.page, arguments.readme, arguments.others)
     elif arguments.verb == "card":
         print(write_card(arguments.model, arguments.results, arguments.limits))
 

@@ -168,6 +168,7 @@ def parser_of_verbs() -> argparse.ArgumentParser:
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser("quality", help="write docs/quality.md and the figures of README from stored figures")
     verb.add_argument("--results", type=Path, required=True, help="folder with the figures of a model")
+    verb.add_argument("--others", type=Path, nargs="*", default=(), help="those of other models, to stand beside it")
     verb.add_argument("--page", type=Path, required=True, help="the page to write")
     verb.add_argument("--readme", type=Path, required=True, help="README with the marks between which figures stand")
     verb = verbs.add_parser("card", help="write a model's card from the stored figures")

@@ -11,6 +11,8 @@ _LEAST_BORDER = 0.02
 _LEAST_GAP_BELOW, _LEAST_GAP_ABOVE = 0.02, 0.5
 # Interpolation leaves some voxels between the padding and the image.
 _MOST_BETWEEN = 0.005
+# Share of an image that a head has at least; where less is brighter than the background, that is no air.
+_LEAST_OBJECTS = 0.05
 
 
 def padding_of(array: np.ndarray) -> float | None:
@@ -73,5 +75,8 @@ def flat_share(array: np.ndarray) -> float:
             part[axis] = slice(step, array.shape[axis] - 2 + step)
             equal &= array[tuple(part)] == core
     values, counts = np.unique(core.reshape(-1)[:: max(1, core.size // 200_000)], return_counts=True)
-    objects = core != values[counts.argmax()]
+    background = values[counts.argmax()]
+    # What is darker than the air is no object, but a part that was filled with zeros: a removed face.
+    brighter = core > background
+    objects = brighter if brighter.mean() > _LEAST_OBJECTS else core != background
     return float(equal[objects].mean()) if objects.any() else 1.0

@@ -1,6 +1,7 @@
 """Writes docs/quality.md, and the figures in README, from the stored figures of the bundled model: nothing by hand."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from decnn.errors import InputError
 from decnn.evaluation.metrics import cell, markdown
 from decnn.hu import BONE_ABOVE_HU
 from training.experiments.evaluate_heads import table as heads_table
+from training.experiments.evaluate_slices import SHOWN
 from training.experiments.evaluate_slices import table as slices_table
 from training.experiments.explain_error import table as error_table
 
@@ -54,7 +56,7 @@ Whole heads as above, with each slice as its own neighbours, as real slices are 
 
 {repeated_table}
 
-## What was not measured
+{others}## What was not measured
 
 - The error in HU on whole volumes of one person.
 - The error in dose.
@@ -65,12 +67,27 @@ Whole heads as above, with each slice as its own neighbours, as real slices are 
 {commands}
 """
 
+_OTHER = """## {name} {version}
 
-def write_quality(results: Path, page: Path, readme: Path) -> None:
+Another bundled model, weights SHA-256 `{sha256}`. [Its card]({card}) says what it was trained on, and its terms.
+On the same patients, none of whom it has seen, beside {default}:
+
+{comparison}
+
+On whole heads:
+
+{heads_table}
+
+"""
+_CARD = "../MRtoCT/Resources/Models/{name}/MODEL_CARD.md"
+
+
+def write_quality(results: Path, page: Path, readme: Path, others: Sequence[Path] = ()) -> None:
     """Writes the page, and what stands between the two marks in README.
 
     Args:
         results: folder with the files of FIGURES, of one model.
+        others: such folders of other models; of each the first two files, of the same patients, are shown beside it.
 
     Raises:
         InputError: a file is missing or no result, they belong to different models, or README has no marks.
@@ -86,17 +103,20 @@ def write_quality(results: Path, page: Path, readme: Path) -> None:
     start, end = text.find(BEGIN), text.find(END)
     if start < 0 or end < start:
         raise InputError(f"{readme.name} lacks the marks {BEGIN} and {END}: put them where the figures shall stand.")
-    page.write_text(page_of(found, results.name), encoding="utf-8")
+    beside = [{name: _read(folder / f"{name}.json") for name in FIGURES[:2]} for folder in others]
+    for other in beside:
+        if {row["patient"] for row in other["slices"]["cases"]} != {row["patient"] for row in slices["cases"]}:
+            raise InputError(f"The models {other['slices']['model']} and {slices['model']} saw different patients.")
+    page.write_text(page_of(found, results.name, beside), encoding="utf-8")
     figures = "\n".join(["", *figures_of(slices, heads), ""])
     readme.write_text(text[: start + len(BEGIN)] + figures + text[end:], encoding="utf-8")
 
 
-def page_of(found: dict[str, dict[str, Any]], folder: str) -> str:
+def page_of(found: dict[str, dict[str, Any]], folder: str, beside: Sequence[dict[str, dict[str, Any]]] = ()) -> str:
     """The page as Markdown."""
     slices, heads = found["slices"], found["heads"]
-    commands = (
-        f"- `{r['made']['command']}` (commit {r['made']['commit']}, {r['made']['date']})" for r in found.values()
-    )
+    results = [result for figures in (found, *beside) for result in figures.values()]
+    commands = (f"- `{r['made']['command']}` (commit {r['made']['commit']}, {r['made']['date']})" for r in results)
     return _PAGE.format(
         head=_HEAD.format(folder=f"training/results/{folder}", model=slices["model"], version=slices["version"]),
         sha256=slices["weights_sha256"],
@@ -107,8 +127,23 @@ def page_of(found: dict[str, dict[str, Any]], folder: str) -> str:
         heads_table=heads_table(heads),
         error_table=error_table(found["error"]),
         repeated_table=heads_table(found["repeated"]),
+        others="".join(_section(slices, other["slices"], other["heads"]) for other in beside),
         commands="\n".join(commands),
     )
+
+
+def _section(default: dict[str, Any], slices: dict[str, Any], heads: dict[str, Any]) -> str:
+    rows = [
+        {"": f"{result['model']}, {what}", **figures}
+        for what in ("all", *slices["by_plane"])
+        for result in (default, slices)
+        for figures in (result["mean"] if what == "all" else result["by_plane"][what],)
+    ]
+    name = slices["model"]
+    return _OTHER.format(
+        name=name, version=slices["version"], sha256=slices["weights_sha256"], card=_CARD.format(name=name),
+        default=default["model"], comparison=markdown(rows, ("", *SHOWN)), heads_table=heads_table(heads),
+    )  # fmt: skip
 
 
 def figures_of(slices: dict[str, Any], heads: dict[str, Any]) -> list[str]:

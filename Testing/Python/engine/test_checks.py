@@ -77,6 +77,16 @@ def test_a_head_passes_in_every_pixel_type(pixel_type: int) -> None:
     assert check_image(mr) == []
 
 
+def test_a_removed_face_is_no_drawing() -> None:
+    """Its zeros are a flat piece, below an air that has a value of its own: as in MNI152, defaced."""
+    mr, labels = phantom_head()
+    array = np.where(sitk.GetArrayFromImage(labels) == 0, 30.0, sitk.GetArrayFromImage(mr) + 60.0)
+    array[:40, :30] = 0.0
+    assert check_image(volume(array)) == []
+    drawing = volume(np.where(sitk.GetArrayFromImage(labels) == 0, 2, sitk.GetArrayFromImage(labels) % 2))
+    assert [finding.code for finding in check_image(drawing)] == ["labels"], "objects darker than what is around them"
+
+
 @pytest.mark.parametrize("white_matter", [100, 600, 1000, 1064, 1500])
 def test_no_scale_makes_a_t1_look_like_a_ct(white_matter: float) -> None:
     assert check_image(phantom_head()[0] * (white_matter / 400)) == []

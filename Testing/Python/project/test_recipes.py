@@ -69,7 +69,7 @@ def test_a_second_bundled_model(change: Change, tiny_model: Path, tmp_path: Path
         """
         import host; host.start()
         from MRtoCTLib.logic import MRtoCTLogic
-        print([(model.name, model.title, model.terms) for model in MRtoCTLogic.models()][1])
+        print([(model.name, model.title, model.terms) for model in MRtoCTLogic.models()][-1])
         """,
         "Resources/Models/test-model/model.json",
     )
