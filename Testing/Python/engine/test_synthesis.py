@@ -12,6 +12,7 @@ from decnn import runner, synthesis
 from decnn.devices import gpu_failed
 from decnn.errors import Cancelled, Finding, InputError, SetupError
 from decnn.inference import for_inference
+from decnn.intensity import SKIN_MARGIN_MM
 from decnn.model import load_model
 from decnn.network import DECNN
 from decnn.options import Options
@@ -271,6 +272,23 @@ def test_after_a_failure_nothing_asks_the_gpu_again(monkeypatch: pytest.MonkeyPa
     # The network that was loaded stays on the CPU, whatever happens to its copy.
     for name, value in network.state_dict().items():
         assert value.device.type == "cpu" and torch.equal(value, before[name])
+
+
+def test_the_ct_is_written_as_far_as_its_margin_around_the_head(
+    mirror_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the head reaches to the edges of the box that the network is given."""
+    monkeypatch.setattr(
+        runner.Runner, "_forward", lambda self, slices: (np.full_like(slices[:, 0], 0.5), None)
+    )  # 500 HU everywhere
+    mr, labels = phantom_head()
+    ct = sitk.GetArrayFromImage(synthesize(mr, load_model(mirror_model), Options(device="cpu")).image)
+    outside = sitk.GetArrayFromImage(
+        sitk.SignedMaurerDistanceMap(labels > 0, squaredDistance=False, useImageSpacing=True)
+    )
+    blur = 4.0  # mm: a voxel has 3, and the mask is rounded
+    assert (ct[outside < SKIN_MARGIN_MM - blur] == 500).all()
+    assert (ct[outside > SKIN_MARGIN_MM + blur] == -1000).all()
 
 
 def test_a_synthesis_asks_for_its_device_once(
