@@ -55,10 +55,16 @@ bench: $(READY)
 screenshots: $(READY)
 	$(PY) Testing/tools/screenshots.py Resources
 
-# docs/quality.md, the figures of README and the model's card, from training/results.
+# docs/quality.md, the figures of README and the models' cards, from training/results.
+RESULTS := training/results
+define CARD
+$(PY) -m training card --model MRtoCT/Resources/Models/$(1) --results $(RESULTS)/$(1)/slices.json $(RESULTS)/$(1)/heads.json --limits $(RESULTS)/$(1)/limits.md
+endef
+
 quality: $(READY)
-	$(PY) -m training quality --results training/results/decnn-head-t1 --page docs/quality.md --readme README.md
-	$(PY) -m training card --model MRtoCT/Resources/Models/decnn-head-t1 --results training/results/decnn-head-t1/slices.json training/results/decnn-head-t1/heads.json --limits training/results/decnn-head-t1/limits.md
+	$(PY) -m training quality --results $(RESULTS)/decnn-head-t1 --others $(RESULTS)/decnn-head-t1-open --page docs/quality.md --readme README.md
+	$(call CARD,decnn-head-t1)
+	$(call CARD,decnn-head-t1-open)
 
 # A recipe (training/recipes), run from random weights: bank, network, model, and what it is worth on what it has not seen.
 define TRAIN

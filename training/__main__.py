@@ -16,6 +16,8 @@ from training.card import write_card
 from training.experiments import ablate as ablation
 from training.experiments.check_rates import calibrate
 from training.experiments.check_rates import table as findings_table
+from training.experiments.compare_precisions import compare_precisions
+from training.experiments.compare_precisions import table as precisions_table
 from training.experiments.compare_simulation import compare_simulation
 from training.experiments.compare_simulation import table as simulation_table
 from training.experiments.cross_validate import cross_validate
@@ -148,6 +150,9 @@ def _run(arguments: argparse.Namespace) -> None:
         result = explain_error(load_model(arguments.model), arguments.slices, groups)
         files = [path for names in groups.values() for name in names for path in (arguments.slices / name).glob("*.gz")]
         _show(result, error_table(result), arguments.json, files)
+    elif arguments.verb == "compare-precisions":
+        result = compare_precisions(load_model(arguments.model), arguments.mr)
+        _show(result, precisions_table(result), arguments.json, arguments.mr)
     elif arguments.verb == "compare-simulation":
         result = compare_simulation(arguments.bank, arguments.pairs)
         _show(result, simulation_table(result), arguments.json)

@@ -144,6 +144,10 @@ def parser_of_verbs() -> argparse.ArgumentParser:
     verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices")
     verb.add_argument("--fold", type=int, required=True, help="the fold that the model has not seen, 1 to 5")
     verb.add_argument("--json", type=Path, help="where to store the figures")
+    verb = verbs.add_parser("compare-precisions", help="what bfloat16 changes in the synthetic CTs of T1s")
+    verb.add_argument("--model", required=True, help="name of a bundled model, or the folder of any")
+    verb.add_argument("--mr", type=Path, nargs="+", required=True, help="files of T1s")
+    verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser(
         "compare-simulation", parents=[bank], help="where simulated T1s and CTs differ from those of people"
     )

@@ -8,13 +8,14 @@ from typing import Any
 from decnn.errors import InputError
 from decnn.evaluation.metrics import cell, markdown
 from decnn.hu import BONE_ABOVE_HU
+from training.experiments.compare_precisions import table as precisions_table
 from training.experiments.evaluate_heads import table as heads_table
 from training.experiments.evaluate_slices import SHOWN
 from training.experiments.evaluate_slices import table as slices_table
 from training.experiments.explain_error import table as error_table
 
-FIGURES = ("slices", "heads", "error", "repeated")
-"""JSON files of evaluate-slices, evaluate, explain-error and evaluate --repeated."""
+FIGURES = ("slices", "heads", "error", "repeated", "precisions")
+"""JSON files of evaluate-slices, evaluate, explain-error, evaluate --repeated and compare-precisions."""
 BEGIN, END = "<!-- quality: made by `make quality`, do not edit -->", "<!-- /quality -->"
 _HEAD = "<!-- made by `make quality` from {folder}: do not edit -->\n\n# Quality of {model} {version}\n\n"
 _PAGE = """{head}The figures belong to the bundled weights, SHA-256 `{sha256}`. Bone is what lies above {bone} HU.
@@ -55,6 +56,12 @@ lie elsewhere make the first negative and the second positive. Bone that is too 
 Whole heads as above, with each slice as its own neighbours, as real slices are given. Compare with the tables above.
 
 {repeated_table}
+
+## What bfloat16 changes
+
+The CTs of measured T1s in bfloat16, against those in float32. Changes are absolute.
+
+{precisions_table}
 
 {others}## What was not measured
 
@@ -127,6 +134,7 @@ def page_of(found: dict[str, dict[str, Any]], folder: str, beside: Sequence[dict
         heads_table=heads_table(heads),
         error_table=error_table(found["error"]),
         repeated_table=heads_table(found["repeated"]),
+        precisions_table=precisions_table(found["precisions"]),
         others="".join(_section(slices, other["slices"], other["heads"]) for other in beside),
         commands="\n".join(commands),
     )

@@ -54,7 +54,8 @@ def test_the_page_of_quality_is_what_the_stored_figures_make(tmp_path):
     top = RESULTS.parents[1]
     readme = tmp_path / "README.md"
     readme.write_text((top / "README.md").read_text())
-    write_quality(RESULTS / DEFAULT_MODEL, tmp_path / "quality.md", readme)
+    others = [RESULTS / "decnn-head-t1-open"]
+    write_quality(RESULTS / DEFAULT_MODEL, tmp_path / "quality.md", readme, others)
     assert (tmp_path / "quality.md").read_text() == (top / "docs/quality.md").read_text()
     assert readme.read_text() == (top / "README.md").read_text()
     readme.write_text("# nothing\n")
@@ -62,3 +63,17 @@ def test_the_page_of_quality_is_what_the_stored_figures_make(tmp_path):
         write_quality(RESULTS / DEFAULT_MODEL, tmp_path / "quality.md", readme)
     with pytest.raises(InputError, match="slices.json cannot be read"):
         write_quality(tmp_path, tmp_path / "quality.md", readme)
+
+
+def test_models_that_stand_side_by_side_were_measured_on_the_same_people(tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    slices = json.loads((RESULTS / DEFAULT_MODEL / "slices.json").read_text())
+    slices["cases"] = slices["cases"][3:]
+    (other / "slices.json").write_text(json.dumps(slices))
+    (other / "heads.json").write_text((RESULTS / DEFAULT_MODEL / "heads.json").read_text())
+    readme = tmp_path / "README.md"
+    readme.write_text((RESULTS.parents[1] / "README.md").read_text())
+    with pytest.raises(InputError, match="different patients"):
+        write_quality(RESULTS / DEFAULT_MODEL, tmp_path / "quality.md", readme, [other])
+    assert not (tmp_path / "quality.md").exists()
