@@ -2,7 +2,8 @@
 # make test   everything that continuous integration checks
 # make attack   every hostile input of Testing/attack, and as long again random damage: a table of what became of them
 # make lint   style and types only;  make bench  time and memory on this machine
-# make train  a small model, scored;  make train-full  the bundled model anew (hours; DEVICE=cuda WORKERS=4 on a GPU)
+# make train  a small model, scored;  make train-full, make train-open  the recipes of the bundled models, anew (hours;
+#             DEVICE=cuda WORKERS=4 on a GPU)
 # make screenshots   the pictures of the panel in README
 # Each sets up .venv by itself; PYTHON=... names another Python 3.11.
 
@@ -28,7 +29,7 @@ export QT_QPA_PLATFORM ?= offscreen
 QT_LIBRARIES := $(CURDIR)/$(VENV)/qt-libraries
 export LD_LIBRARY_PATH := $(QT_LIBRARIES)$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
-.PHONY: quality demo test lint bench screenshots train train-full clean
+.PHONY: quality demo test lint attack bench screenshots train train-full train-open clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -82,6 +83,14 @@ train: $(READY)
 
 train-full: $(READY)
 	$(call TRAIN,full-run,decnn-head-t1,cptac_head nyhead)
+
+# Heads whose terms allow any use, and no real slices: those are only scored on, and none of them was seen.
+OPEN := decnn-head-t1-open
+train-open: $(READY)
+	$(PY) -m training simulate --recipe training/recipes/$(OPEN).toml --data "$(DATA)" --bank "$(RUNS)/open-bank"
+	$(PY) -m training fit --recipe training/recipes/$(OPEN).toml --bank "$(RUNS)/open-bank" --run "$(RUNS)/open" --device $(DEVICE) --workers $(WORKERS)
+	$(PY) -m training export --recipe training/recipes/$(OPEN).toml --run "$(RUNS)/open" --model "$(RUNS)/open/$(OPEN)" --version 0
+	$(PY) -m training evaluate-slices --model "$(RUNS)/open/$(OPEN)" --slices "$(SLICES)" --json "$(RUNS)/open/slices.json"
 
 $(READY): pyproject.toml constraints.txt Testing/tools/qt_libraries.py Testing/tools/dicom_judge.py
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
