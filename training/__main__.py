@@ -43,7 +43,7 @@ from training.heads.catalog import NAMES
 from training.heads.fetch import fetch
 from training.measured_pairs.misfits import find_misfits, read_misfits
 from training.measured_pairs.slices import FOLDS, find_patients, read_slices
-from training.orientation import fit_orientation, read_pictures, write_weights
+from training.orientation import fit_orientation, learned_pictures, unseen_pictures, write_weights
 from training.orientation import table as orientation_table
 from training.pictures import draw_curve, draw_preview
 from training.provenance import made_by
@@ -166,7 +166,9 @@ def _run(arguments: argparse.Namespace) -> None:
         result = measure_people(arguments.slices)
         _show(result, people_table(result), arguments.json, arguments.slices.glob("*/*_mr.nii.gz"))
     elif arguments.verb == "fit-orientation":
-        network, result = fit_orientation(read_pictures(arguments.bank, arguments.slices))
+        network, result = fit_orientation(
+            learned_pictures(arguments.bank, arguments.data), unseen_pictures(arguments.data, arguments.slices)
+        )
         write_weights(network, arguments.weights)
         files = arguments.slices.glob("*/sagittal_mr.nii.gz")
         _show(result, orientation_table(result), arguments.json, files)

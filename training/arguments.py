@@ -165,7 +165,9 @@ def parser_of_verbs() -> argparse.ArgumentParser:
     verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices")
     verb.add_argument("--json", type=Path, help="where to store the figures")
     verb = verbs.add_parser(
-        "fit-orientation", parents=[bank], help="train the network that sees how a head lies; print its false alarms"
+        "fit-orientation",
+        parents=[data, bank],
+        help="train the network that sees how a head lies; print its false alarms",
     )
     verb.add_argument("--slices", type=Path, required=True, help="folder of the real slices")
     verb.add_argument("--weights", type=Path, required=True, help="MRtoCT/decnn/checks/turn_weights.py, or another")

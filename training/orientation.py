@@ -1,13 +1,14 @@
 """Trains and measures the network by which ``decnn.checks`` sees how a head lies in its middle sagittal slice.
 
-It learns from the sagittal real slices, most of them with contrast agent and without a face, and from the whole heads
-of a bank. Each is varied: nodding, cut, without face, shaded, blurred. Whoever it is measured on, it has not seen.
+It learns from heads whose terms allow any use: those of a bank of the open recipe, and measured T1s. Each is varied:
+nodding, cut, without face, shaded, blurred, with something like contrast agent. It is measured on people: the sagittal
+real slices, most of them with contrast agent and without a face, and T1s that it has not seen.
 """
 
 import base64
 import textwrap
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,76 +20,83 @@ from torch import nn
 from decnn.checks.head import CLEARLY_TURNED, PROBABLY_TURNED
 from decnn.checks.orientation import STEP_MM, TURNS, middle
 from decnn.checks.turn_network import SHAPES, SIZE, STRIDE, framed
-from decnn.intensity import head_mask
+from decnn.intensity import from_zero, head_mask
 from decnn.views import AXES
 from training.bank import entries_of, open_pairs
 from training.heads.catalog import NAMES
-from training.measured_pairs.slices import FOLDS, find_patients, fold_of, read_slice, stacked
-from training.settings import HEAD_FOLDS
+from training.heads.head import read_canonical
+from training.measured_pairs.slices import find_patients, read_slice, stacked
 
 # A CT of the neck, without a brain: it does not show how a head lies.
 _WITHOUT_A_HEAD = ("thca_neck",)
-_PAIRS = 8
-_VARIED = 40
+LEARNED = ("colin27/t1", "unlabelled/mni152_t1", "unlabelled/otsu_t1", "unlabelled/studyforrest_t1")
+NOT_LEARNED = ("ernie/t1", "unlabelled/brainix_t1")
+_PAIRS = 16
+# Variations of a picture: few heads were measured, and each shows what simulations lack.
+_OF_SIMULATED, _OF_MEASURED, _OF_TESTED = 60, 300, 20
+_ABOUT_WEIGHTS = """Weights of decnn.checks.turn_network, float16: `python -m training fit-orientation` writes them.
+
+Learned from visible_female (free), cptac_head (CC BY 3.0), ge_head (BSD-2), colin27 and MNI152 (MNI), otsu (BSD-2) and
+studyforrest (PDDL): see training/sources.toml.
+"""
 _EPOCHS, _BATCH, _LEARNING_RATE, _WEIGHT_DECAY, _DROPOUT = 16, 256, 2e-3, 0.05, 0.3
 _LEAST_ROWS, _LEAST_PIXELS = 25, 300
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The middle of a head, as ``decnn.checks.orientation.middle`` gives it, and the fold that leaves it out."""
+    """The middle of a head, as ``decnn.checks.orientation.middle`` gives it."""
 
     name: str
     source: str
-    """"real slice" or "whole head"."""
-    fold: int
+    """ "simulated T1", "measured T1" or "real slice"."""
     values: np.ndarray
     head: np.ndarray
 
 
-def read_pictures(bank: Path, slices: Path) -> list[Picture]:
-    """All sagittal real slices, and some pairs of each head in the bank; InputError if either is not there."""
-    patients = find_patients(slices)
-    folds = fold_of(patients)
-    found = []
-    for patient in patients:
-        mr = stacked(read_slice(slices, patient, "sagittal").mr, AXES["sagittal"])
-        found.append(_picture(patient, "real slice", folds[patient], mr, head_mask(sitk.GetImageFromArray(mr))))
-    of_head = {head: fold for fold, heads in HEAD_FOLDS.items() for head in heads}
+def learned_pictures(bank: Path, data: Path) -> Iterator[Picture]:
+    """Pairs of each head in the bank, and the measured T1s LEARNED; InputError if any is not there."""
     for entry in entries_of(bank):
-        if entry.head not in NAMES or entry.head in _WITHOUT_A_HEAD:
-            continue
-        for number, pair in enumerate(open_pairs(bank, entry, _PAIRS)):
-            mask = sitk.GetImageFromArray(pair.mask.astype(np.uint8))
-            name = f"{entry.folder} {number}"
-            found.append(_picture(name, "whole head", of_head[entry.head], pair.mr.astype(np.float32), mask))
-    return found
+        if entry.head in NAMES and entry.head not in _WITHOUT_A_HEAD:
+            for number, pair in enumerate(open_pairs(bank, entry, _PAIRS)):
+                mask = sitk.GetImageFromArray(pair.mask.astype(np.uint8))
+                name = f"{entry.folder} {number}"
+                yield _picture(name, "simulated T1", sitk.GetImageFromArray(pair.mr.astype(np.float32)), mask)
+    yield from _measured(data, LEARNED)
 
 
-def fit_orientation(pictures: Sequence[Picture], seed: int = 0) -> tuple[nn.Module, dict]:
-    """The network that has seen all, and what those that left out a fold each said of that fold.
+def unseen_pictures(data: Path, slices: Path) -> Iterator[Picture]:
+    """The measured T1s NOT_LEARNED, and all sagittal real slices; InputError if any is not there."""
+    yield from _measured(data, NOT_LEARNED)
+    for patient in find_patients(slices):
+        mr = sitk.GetImageFromArray(stacked(read_slice(slices, patient, "sagittal").mr, AXES["sagittal"]))
+        yield _picture(patient, "real slice", mr, head_mask(mr))
+
+
+def fit_orientation(learned: Iterable[Picture], tested: Iterable[Picture], seed: int = 0) -> tuple[nn.Module, dict]:
+    """The network, and what it says of heads that it has not seen.
 
     Returns:
-        The network, and {"limits", "rows": [...], "worst": {source: [[name, log odds], ...]}}: how many heads that lie
-        upright were taken for turned (``false_error``, ``false_warning``), and of how many turned ones that was told.
+        The network, and {"limits", "learned": number of pictures, "rows": [...], "worst": {source: [[name, log odds],
+        ...]}}: how many heads that lie upright are taken for turned (``false_error``, ``false_warning``), and of how
+        many turned ones that is told.
     """
     rng = np.random.default_rng(seed)
-    turns = {picture.name: _views(picture.values, picture.head) for picture in pictures}
-    varied = {picture.name: _varied(picture, rng) for picture in pictures}
+    views = [
+        _varied(picture, _OF_MEASURED if picture.source == "measured T1" else _OF_SIMULATED, rng) for picture in learned
+    ]
+    network = _train(np.concatenate(views), seed)
     odds: dict[tuple[str, str], list[float]] = {}
     worst: dict[str, list] = {}
-    for fold in range(1, FOLDS + 1):
-        seen = [picture for picture in pictures if picture.fold != fold]
-        network = _train(np.concatenate([varied[picture.name] for picture in seen]), seed)
-        for picture in (picture for picture in pictures if picture.fold == fold):
-            as_it_is = float(_log_odds(network, turns[picture.name][None])[0])
-            odds.setdefault((picture.source, "as it is"), []).append(as_it_is)
-            odds.setdefault((picture.source, "varied"), []).extend(_log_odds(network, varied[picture.name][1:]))
-            worst.setdefault(picture.source, []).append([picture.name, round(as_it_is, 2)])
+    for picture in tested:
+        as_it_is, *varied = _log_odds(network, _varied(picture, _OF_TESTED, rng)).tolist()
+        odds.setdefault((picture.source, "as it is"), []).append(as_it_is)
+        odds.setdefault((picture.source, "varied"), []).extend(varied)
+        worst.setdefault(picture.source, []).append([picture.name, round(as_it_is, 2)])
     rows = [{"what": what, "form": form, **_rates(np.array(values))} for (what, form), values in odds.items()]
     lowest = {source: sorted(found, key=lambda item: item[1])[:5] for source, found in worst.items()}
     limits = {"error": CLEARLY_TURNED, "warning": PROBABLY_TURNED}
-    return _train(np.concatenate(list(varied.values())), seed), {"limits": limits, "rows": rows, "worst": lowest}
+    return network, {"limits": limits, "learned": len(views), "rows": rows, "worst": lowest}
 
 
 def table(result: dict) -> str:
@@ -103,20 +111,22 @@ def write_weights(network: nn.Module, path: Path) -> None:
     parts = [parameter.detach().numpy().astype(np.float16).ravel() for parameter in network.parameters()]
     text = base64.b64encode(zlib.compress(np.concatenate(parts).tobytes(), 9)).decode()
     lines = "\n".join(f'    "{line}"' for line in textwrap.wrap(text, 114))
-    path.write_text(
-        '"""Weights of decnn.checks.turn_network, float16: `python -m training fit-orientation` writes them."""\n\n'
-        f"WEIGHTS = (\n{lines}\n)\n",
-        encoding="utf-8",
-    )
+    path.write_text(f'"""{_ABOUT_WEIGHTS}"""\n\nWEIGHTS = (\n{lines}\n)\n', encoding="utf-8")
 
 
-def _picture(name: str, source: str, fold: int, mr: np.ndarray, mask: sitk.Image) -> Picture:
-    halved = (
+def _measured(data: Path, names: Iterable[str]) -> Iterator[Picture]:
+    for name in names:
+        mr = from_zero(sitk.Cast(read_canonical(data / f"{name}.nii.gz"), sitk.sitkFloat32))
+        yield _picture(name, "measured T1", mr, head_mask(mr))
+
+
+def _picture(name: str, source: str, mr: sitk.Image, mask: sitk.Image) -> Picture:
+    """mr, mask: on the canonical grid."""
+    coarse, share = (
         sitk.GetArrayFromImage(sitk.BinShrink(sitk.Cast(image, sitk.sitkFloat32), [STEP_MM // 2] * 3))
-        for image in (sitk.GetImageFromArray(mr), mask)
+        for image in (mr, mask)
     )
-    coarse, share = halved
-    return Picture(name, source, fold, *middle(coarse, share > 0.5))
+    return Picture(name, source, *middle(coarse, share > 0.5))
 
 
 def _views(values: np.ndarray, head: np.ndarray) -> np.ndarray:
@@ -124,10 +134,10 @@ def _views(values: np.ndarray, head: np.ndarray) -> np.ndarray:
     return np.stack([framed(values[::up, ::back], head[::up, ::back]) for up, back in TURNS.values()])
 
 
-def _varied(picture: Picture, rng: np.random.Generator) -> np.ndarray:
-    """The picture as it is and _VARIED variations, each turned in all ways: (n, 4, SIZE, SIZE)."""
+def _varied(picture: Picture, number: int, rng: np.random.Generator) -> np.ndarray:
+    """The picture as it is and ``number`` variations, each turned in all ways: (n, 4, SIZE, SIZE)."""
     found = [_views(picture.values, picture.head)]
-    while len(found) <= _VARIED:
+    while len(found) <= number:
         values, head = _vary(picture.values, picture.head, rng)
         if head.sum() >= _LEAST_PIXELS:
             found.append(_views(values, head))
@@ -146,6 +156,8 @@ def _vary(values: np.ndarray, head: np.ndarray, rng: np.random.Generator) -> tup
     bottom, top = np.flatnonzero(seen.any(axis=1))[[0, -1]]
     front, back = np.flatnonzero(seen.any(axis=0))[[0, -1]]
     height = int(top - bottom + 1)
+    if rng.random() < 0.6:
+        values = _with_contrast_agent(values, seen, rng)
     cut = np.ones_like(seen)
     if rng.random() < 0.6 and (neck := int(rng.uniform(0, 0.4) * height)) <= height - _LEAST_ROWS:
         cut[: bottom + neck] = False
@@ -164,6 +176,27 @@ def _vary(values: np.ndarray, head: np.ndarray, rng: np.random.Generator) -> tup
         values = sitk.GetArrayFromImage(smooth)
     values = values + rng.normal(0, rng.uniform(0, 0.08), values.shape)
     return np.where(cut, values, 0.0), seen & cut
+
+
+def _with_contrast_agent(values: np.ndarray, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The sagittal sinus, mucosa, skin and perhaps a tumour become bright, roughly: the heads at hand have no agent."""
+    image = sitk.GetImageFromArray(head.astype(np.uint8))
+    depth = sitk.GetArrayFromImage(sitk.SignedMaurerDistanceMap(image, insideIsPositive=True, squaredDistance=False))
+    bottom, top = np.flatnonzero(head.any(axis=1))[[0, -1]]
+    front, back = np.flatnonzero(head.any(axis=0))[[0, -1]]
+    z, y = np.indices(head.shape, np.float32)
+    below_vertex, behind_face = top - z, (y - front) / max(1, back - front)
+    sinus = np.exp(-(((depth - rng.uniform(2, 5)) / rng.uniform(0.7, 1.8)) ** 2))
+    sinus *= (below_vertex < rng.uniform(18, 32)) & (behind_face > rng.uniform(0.15, 0.5))
+    line = rng.uniform(14, 26) + rng.uniform(0, 14) * behind_face  # the base rises to the front
+    lower = 1 / (1 + np.exp(np.clip(line - below_vertex, -30, 30)))
+    gain = 1 + rng.uniform(0, 1.5) * lower * rng.uniform(0.4, 1.0, head.shape)
+    gain *= np.where(depth < rng.uniform(1.5, 3), rng.uniform(0.8, 2.0), 1.0)
+    if rng.random() < 0.4:
+        centre = rng.uniform((top - 25, front + 8), (top - 5, back - 5))
+        distance = np.hypot(z - centre[0], y - centre[1])
+        gain += rng.uniform(-0.6, 1.5) * (distance < rng.uniform(2, 7))
+    return values * gain + rng.uniform(0.3, 2.0) * sinus * head
 
 
 def _network() -> nn.Module:

@@ -28,8 +28,8 @@ LEAST_BRAIN_SPREAD = 0.12
 SECOND_LITRES = 0.5
 # Correlations: about the right plane of symmetry 0.16 more than about another, in six T1s.
 LEAST_SIDEWAYS = 0.05
-# Logarithms of odds. How often heads exceed them: training/results/orientation.json.
-CLEARLY_TURNED, PROBABLY_TURNED = 5.0, 3.0
+# Logarithms of odds: few files in a thousand are turned. How often heads exceed them: orientation.json.
+CLEARLY_TURNED, PROBABLY_TURNED = 7.0, 5.5
 NECK_CM2 = 100.0
 # 0.58 at least in 135 people, 0.52 in 26 simulated heads, 0.40 for two heads that touch.
 LEAST_LIKENESS = 0.47

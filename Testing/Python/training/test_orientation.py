@@ -13,34 +13,38 @@ from training.orientation import Picture, fit_orientation, table, write_weights
 ROWS, COLUMNS = 50, 56
 
 
-def picture(name: str, fold: int, rng: np.random.Generator) -> Picture:
+def picture(name: str, source: str, rng: np.random.Generator) -> Picture:
     """A disc upon a neck, with a bright face in front."""
     z, y = np.mgrid[:ROWS, :COLUMNS].astype(np.float32)
     disc = (z - 30) ** 2 + (y - 28) ** 2 < rng.uniform(15, 18) ** 2
     head = disc | ((z < 30) & (np.abs(y - 30) < 9))
     face = head & (z < 28) & (y < 24)
     values = np.where(head, 1.0, 0.0) + face + rng.normal(0, 0.05, head.shape)
-    return Picture(name, "real slice", fold, values.astype(np.float32), head)
+    return Picture(name, source, values.astype(np.float32), head)
 
 
 def test_it_learns_which_end_is_up_and_is_measured_on_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orientation, "_VARIED", 4)
+    monkeypatch.setattr(orientation, "_OF_SIMULATED", 3)
+    monkeypatch.setattr(orientation, "_OF_MEASURED", 9)
+    monkeypatch.setattr(orientation, "_OF_TESTED", 4)
     monkeypatch.setattr(orientation, "_EPOCHS", 60)
     monkeypatch.setattr(orientation, "_DROPOUT", 0.0)
     rng = np.random.default_rng(3)
     seen = []
     real = orientation._train
     monkeypatch.setattr(orientation, "_train", lambda views, seed: seen.append(len(views)) or real(views, seed))
-    network, result = fit_orientation([picture(str(number), 1 + number % 5, rng) for number in range(10)])
-    assert seen == [40, 40, 40, 40, 40, 50], "each fold leaves out its own two, with their variations"
+    learned = [picture(str(n), "simulated T1", rng) for n in range(6)] + [picture("m", "measured T1", rng)]
+    network, result = fit_orientation(learned, [picture(str(number), "real slice", rng) for number in range(3)])
+    assert seen == [6 * 4 + 10] and result["learned"] == 7
     as_it_is, varied = result["rows"]
-    assert (as_it_is["form"], as_it_is["heads"], varied["form"], varied["heads"]) == ("as it is", 10, "varied", 40)
+    assert (as_it_is["form"], as_it_is["heads"], varied["form"], varied["heads"]) == ("as it is", 3, "varied", 12)
     assert as_it_is["least"] > 0 and as_it_is["false_error"] == as_it_is["false_warning"] == 0
-    assert [name for name, _ in result["worst"]["real slice"]] != [] and "| real slice | as it is | 10 |" in table(
-        result
-    )
-    new = picture("new", 1, rng)
-    assert orientation._log_odds(network, orientation._views(new.values, new.head)[None])[0] > 0
+    assert len(result["worst"]["real slice"]) == 3 and "| real slice | as it is | 3 |" in table(result)
+    new = picture("new", "real slice", rng)
+    views = orientation._varied(new, 0, rng)
+    assert orientation._log_odds(network, views)[0] > 0
+    upside_down = views[:, [2, 3, 0, 1]]
+    assert orientation._log_odds(network, upside_down)[0] < 0, "turned, the other way scores more"
 
 
 def test_numpy_computes_what_torch_has_trained(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ from training.export import export
 from training.fit import BEST, averaged_network, fit
 from training.measured_pairs.misfits import find_misfits, read_misfits
 from training.measured_pairs.slices import as_pair, depth_in_plane, find_patients, fold_of, read_slice, read_slices
+from training.orientation import NOT_LEARNED, unseen_pictures
 from training.patches import PatchForm, batch
 from training.run_log import LOG, TENSORBOARD
 from training.settings import Settings
@@ -292,14 +293,35 @@ def test_two_processes_learn_as_one_does(bank, tmp_path):
     assert all(torch.allclose(one[key], two[key], atol=1e-4) for key in one)
 
 
-def test_what_the_gate_measures_of_people(root, tmp_path):
-    few = tmp_path / "few"
-    few.mkdir()
+@pytest.fixture
+def few(root, tmp_path):
+    """Two of the patients."""
+    folder = tmp_path / "few"
+    folder.mkdir()
     for patient in PATIENTS[:2]:
-        (few / patient).symlink_to(root / patient)
+        (folder / patient).symlink_to(root / patient)
+    return folder
+
+
+def test_what_the_gate_measures_of_people(few):
     result = measure_people(few)
     ring = result["measures"]["ring"]
     assert result["patients"] == ring["patients"] == 2 and ring["beyond"] == 0
     assert ring["least_5_50_95_most"][0] > ring["limit"]
     assert result["measures"]["likeness"]["least_5_50_95_most"][2] > 0.6, "the phantom looks like a head"
     assert "| ring | skull-stripped, no-skull | below" in table_of_people(result)
+
+
+def test_people_show_how_their_heads_lie(few, tmp_path):
+    mr = phantom_head()[0]
+    for name in NOT_LEARNED:
+        path = tmp_path / f"{name}.nii.gz"
+        path.parent.mkdir(exist_ok=True)
+        sitk.WriteImage(mr, str(path))
+    found = list(unseen_pictures(tmp_path, few))
+    assert [picture.source for picture in found] == ["measured T1"] * 2 + ["real slice"] * 2
+    for picture in found:
+        heights = np.flatnonzero(picture.head.any(axis=1))
+        assert 30 < len(heights) < 60, "pixels of 4 mm"
+        middle = picture.values[heights[0] : heights[-1]][:, picture.values.shape[1] // 2]
+        assert middle[-3:].mean() != pytest.approx(0.0), "the vertex is in it"
