@@ -18,14 +18,15 @@ _BRIGHTEST = 5.0
 
 
 def from_zero(image: sitk.Image) -> sitk.Image:
-    """Shifts images whose air is negative (z-scores) so that air is 0; small negatives (ringing) are clipped.
+    """Shifts images whose air is not 0 (z-scores, a constant added) so that it is; small negatives are clipped.
 
     Padding (``decnn.background``) counts as air.
     """
     image = without_padding(image)
     array = sitk.GetArrayViewFromImage(image)
-    low, high = (float(value) for value in np.percentile(array.reshape(-1)[::7], [0.5, 99.5]))
-    if low < -0.05 * high:
+    low, quarter, high = (float(value) for value in np.percentile(array.reshape(-1)[::7], [0.5, 25, 99.5]))
+    # Noise about 0 (real images), ringing and inverted fluid are negative too, but are no level of the air.
+    if quarter < -0.05 * high or low > 0.05 * high:
         image = sitk.Cast(image, sitk.sitkFloat32) - low
     return sitk.Clamp(image, sitk.sitkFloat32, lowerBound=0.0, upperBound=float("inf"))
 

@@ -94,7 +94,8 @@ def findings_of(measures: HeadMeasures) -> list[Finding]:
                     "contrast",
                     "The brain does not have the contrast of a T1 (white matter brighter than grey, fluid dark), so "
                     "this may be a T2, FLAIR or proton density image: the model knows T1 only, and its CT of anything "
-                    "else looks right and is not.",
+                    "else looks right and is not. A large lesion with contrast agent, or the shading of a coil, looks "
+                    "alike.",
                 )
             )
     if measures.scalp is not None and measures.scalp < LEAST_SCALP:

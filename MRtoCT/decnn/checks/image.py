@@ -224,7 +224,12 @@ def check_head(mr: np.ndarray, mask: np.ndarray) -> list[Finding]:
         return [
             error(
                 "no-head",
-                f"The object found has {litres:.1f} litres, which is no head: give a T1-weighted MR of the head.",
+                f"The object found has {litres:.1f} litres, which is no head: "
+                + (
+                    "give a T1-weighted MR of the head."
+                    if litres < HEAD_LITRES[0]
+                    else "crop the image to the head, without shoulders and chest, or take noise and cushions away."
+                ),
             )
         ]
     border = [inside[[0, -1]].mean(), inside[:, [0, -1]].mean(), inside[:, :, [0, -1]].mean()]

@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from decnn.evaluation.overlap import dice
-from decnn.intensity import head_mask
+from decnn.intensity import from_zero, head_mask
 
 _SCALP_MM, _SKULL_MM = 3.0, 12.0
 _NOISE = 0.03
@@ -43,3 +43,20 @@ def test_a_faint_ghost_does_not_belong_to_it(head):
     mr = t1(head, 0.6)
     ghost = mr + 0.06 * np.roll(mr, 70, axis=1)
     assert dice(found(ghost), found(mr)) > 0.99
+
+
+@pytest.mark.parametrize("added", [0.2, 0.35, -0.5])
+def test_air_that_is_not_0_becomes_0(head, added):
+    """Such as of an image that was resampled by sinc, and stored without sign by subtracting its least value."""
+    mr = t1(head, 0.6)
+    shifted = sitk.GetArrayFromImage(from_zero(sitk.GetImageFromArray(mr + np.float32(added))))
+    assert np.abs(np.median(shifted[head < -5]) - np.median(mr[head < -5])) < 0.03
+    assert np.median(shifted[head > 20]) == pytest.approx(1.0, abs=0.03)
+
+
+def test_noise_about_0_is_no_level_of_the_air(head):
+    signed = t1(head, 0.6) + 0.08 * np.random.default_rng(1).standard_normal(head.shape, np.float32)
+    signed[head < 0] -= np.median(signed[head < 0])
+    shifted = sitk.GetArrayFromImage(from_zero(sitk.GetImageFromArray(signed)))
+    assert np.median(shifted[head > 20]) == pytest.approx(1.0, abs=0.03)
+    assert shifted.min() == 0
