@@ -1,4 +1,4 @@
-"""The model that users get, on a head that it cannot have seen: the phantom."""
+"""The models that users get, on a head that it cannot have seen: the phantom."""
 
 import numpy as np
 import pytest
@@ -11,11 +11,15 @@ from decnn.synthesis import synthesize
 from phantom import LABELS, phantom_head
 
 
+def test_the_default_model_comes_first() -> None:
+    assert available_models() == [DEFAULT_MODEL, "decnn-head-t1-open"]
+
+
 @pytest.mark.slow
-def test_the_bundled_model_finds_skull_brain_and_air_in_a_phantom() -> None:
-    assert available_models()[0] == DEFAULT_MODEL
+@pytest.mark.parametrize("name", available_models())
+def test_a_bundled_model_finds_skull_brain_and_air_in_a_phantom(name: str) -> None:
     mr, labels = phantom_head(size=(84, 104, 33), spacing=(2, 2, 2))
-    result = synthesize(mr, load_model(DEFAULT_MODEL), Options(device="cpu"))
+    result = synthesize(mr, load_model(name), Options(device="cpu"))
     # Whether bfloat16 is exact enough for a phantom is not the question here.
     assert [finding.code for finding in result.findings if finding.code != "precision"] == ["field-of-view", "cut"]
     ct, tissue = sitk.GetArrayFromImage(result.image), sitk.GetArrayFromImage(labels)
