@@ -2,7 +2,7 @@
 
 It learns from heads whose terms allow any use: those of a bank of the open recipe, and measured T1s. Each is varied:
 nodding, cut, without face, shaded, blurred, with something like contrast agent. It is measured on people: the sagittal
-real slices, most of them with contrast agent and without a face, and T1s that it has not seen.
+real slices, whose faces are removed and of whom many were given contrast agent, and T1s that it has not seen.
 """
 
 import base64
