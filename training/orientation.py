@@ -18,17 +18,18 @@ import torch
 from torch import nn
 
 from decnn.checks.head import CLEARLY_TURNED, PROBABLY_TURNED
-from decnn.checks.orientation import STEP_MM, TURNS, middle
-from decnn.checks.turn_network import SHAPES, SIZE, STRIDE, framed
+from decnn.checks.measures import halved
+from decnn.checks.orientation import TURNS, middle, views
+from decnn.checks.turn_network import SHAPES, SIZE, STRIDE
+from decnn.evaluation.metrics import markdown
 from decnn.intensity import from_zero, head_mask
 from decnn.views import AXES
-from training.bank import entries_of, open_pairs
-from training.heads.catalog import NAMES
+from training.bank import Entry, open_pairs
 from training.heads.head import read_canonical
 from training.measured_pairs.slices import find_patients, read_slice, stacked
 
-# A CT of the neck, without a brain: it does not show how a head lies.
-_WITHOUT_A_HEAD = ("thca_neck",)
+# Heads of the open recipe; thca_neck has no brain, and does not show how a head lies.
+_SIMULATED = ("cptac_head", "ge_head", "visible_female")
 LEARNED = ("colin27/t1", "unlabelled/mni152_t1", "unlabelled/otsu_t1", "unlabelled/studyforrest_t1")
 NOT_LEARNED = ("ernie/t1", "unlabelled/brainix_t1")
 _PAIRS = 16
@@ -55,13 +56,12 @@ class Picture:
 
 
 def learned_pictures(bank: Path, data: Path) -> Iterator[Picture]:
-    """Pairs of each head in the bank, and the measured T1s LEARNED; InputError if any is not there."""
-    for entry in entries_of(bank):
-        if entry.head in NAMES and entry.head not in _WITHOUT_A_HEAD:
-            for number, pair in enumerate(open_pairs(bank, entry, _PAIRS)):
-                mask = sitk.GetImageFromArray(pair.mask.astype(np.uint8))
-                name = f"{entry.folder} {number}"
-                yield _picture(name, "simulated T1", sitk.GetImageFromArray(pair.mr.astype(np.float32)), mask)
+    """Pairs of three heads in the bank, and the measured T1s LEARNED; InputError if any is not there."""
+    for entry in (Entry(head, measured=False) for head in _SIMULATED):
+        for number, pair in enumerate(open_pairs(bank, entry, _PAIRS)):
+            mask = sitk.GetImageFromArray(pair.mask.astype(np.uint8))
+            name = f"{entry.folder} {number}"
+            yield _picture(name, "simulated T1", sitk.GetImageFromArray(pair.mr.astype(np.float32)), mask)
     yield from _measured(data, LEARNED)
 
 
@@ -82,10 +82,10 @@ def fit_orientation(learned: Iterable[Picture], tested: Iterable[Picture], seed:
         many turned ones that is told.
     """
     rng = np.random.default_rng(seed)
-    views = [
+    shown = [
         _varied(picture, _OF_MEASURED if picture.source == "measured T1" else _OF_SIMULATED, rng) for picture in learned
     ]
-    network = _train(np.concatenate(views), seed)
+    network = _train(np.concatenate(shown), seed)
     odds: dict[tuple[str, str], list[float]] = {}
     worst: dict[str, list] = {}
     for picture in tested:
@@ -96,14 +96,12 @@ def fit_orientation(learned: Iterable[Picture], tested: Iterable[Picture], seed:
     rows = [{"what": what, "form": form, **_rates(np.array(values))} for (what, form), values in odds.items()]
     lowest = {source: sorted(found, key=lambda item: item[1])[:5] for source, found in worst.items()}
     limits = {"error": CLEARLY_TURNED, "warning": PROBABLY_TURNED}
-    return network, {"limits": limits, "learned": len(views), "rows": rows, "worst": lowest}
+    return network, {"limits": limits, "learned": len(shown), "rows": rows, "worst": lowest}
 
 
 def table(result: dict) -> str:
     """The rates as a Markdown table."""
-    keys = list(result["rows"][0])
-    lines = [keys, ["---"] * len(keys), *([str(row[key]) for key in keys] for row in result["rows"])]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(result["rows"], list(result["rows"][0]))
 
 
 def write_weights(network: nn.Module, path: Path) -> None:
@@ -122,25 +120,16 @@ def _measured(data: Path, names: Iterable[str]) -> Iterator[Picture]:
 
 def _picture(name: str, source: str, mr: sitk.Image, mask: sitk.Image) -> Picture:
     """mr, mask: on the canonical grid."""
-    coarse, share = (
-        sitk.GetArrayFromImage(sitk.BinShrink(sitk.Cast(image, sitk.sitkFloat32), [STEP_MM // 2] * 3))
-        for image in (mr, mask)
-    )
-    return Picture(name, source, *middle(coarse, share > 0.5))
-
-
-def _views(values: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """The picture turned in each way, the first one as it is: (4, SIZE, SIZE)."""
-    return np.stack([framed(values[::up, ::back], head[::up, ::back]) for up, back in TURNS.values()])
+    return Picture(name, source, *middle(*halved(mr, mask)))
 
 
 def _varied(picture: Picture, number: int, rng: np.random.Generator) -> np.ndarray:
     """The picture as it is and ``number`` variations, each turned in all ways: (n, 4, SIZE, SIZE)."""
-    found = [_views(picture.values, picture.head)]
+    found = [views(picture.values, picture.head)]
     while len(found) <= number:
         values, head = _vary(picture.values, picture.head, rng)
         if head.sum() >= _LEAST_PIXELS:
-            found.append(_views(values, head))
+            found.append(views(values, head))
     return np.stack(found)
 
 

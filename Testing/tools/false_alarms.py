@@ -1,6 +1,7 @@
 """What the gate says of measured T1 heads as they are, and turned: python Testing/tools/false_alarms.py DATA
 
-A head that is in the template of decnn.checks.orientation is judged by a template without it.
+A head that is in the template of decnn.checks.orientation is judged by a template without it. The network that tells
+how a head lies has learned from the heads of the template.
 """
 
 import sys

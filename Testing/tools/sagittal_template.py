@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from decnn.checks.measures import halved
 from decnn.checks.orientation import correlation, middle_slice
 from decnn.grid import to_canonical
 from decnn.intensity import from_zero, head_mask
@@ -25,11 +26,7 @@ _CANVAS = 80
 
 def picture_of(path: Path) -> np.ndarray:
     canonical = to_canonical(from_zero(sitk.ReadImage(str(path))))
-    mr, head = (
-        sitk.GetArrayFromImage(sitk.BinShrink(sitk.Cast(image, sitk.sitkFloat32), [2, 2, 2]))
-        for image in (canonical, head_mask(canonical))
-    )
-    picture = middle_slice(mr, head > 0.5)
+    picture = middle_slice(*halved(canonical, head_mask(canonical)))
     canvas = np.full((_CANVAS, _CANVAS), np.nan, np.float32)
     top, left = ((_CANVAS - n) // 2 for n in picture.shape)
     canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture

@@ -37,7 +37,7 @@ def compare_precisions(model: Model, images: Sequence[Path]) -> dict:
             change.mean(),
             *np.percentile(change, [99.9, 100]),
         )
-        numbers = {key: round(float(value or 0.0), 5) for key, value in zip(COLUMNS, found, strict=True)}
+        numbers = {key: None if v is None else round(float(v), 5) for key, v in zip(COLUMNS, found, strict=True)}
         rows.append({"mr": f"{path.parent.name}/{path.name.partition('.')[0]}", "precision": fast.precision, **numbers})
         print(rows[-1], flush=True)
     return {"model": model.name, "version": model.version, "weights_sha256": model.weights_sha256, "rows": rows}

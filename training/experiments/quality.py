@@ -141,12 +141,8 @@ def page_of(found: dict[str, dict[str, Any]], folder: str, beside: Sequence[dict
 
 
 def _section(default: dict[str, Any], slices: dict[str, Any], heads: dict[str, Any]) -> str:
-    rows = [
-        {"": f"{result['model']}, {what}", **figures}
-        for what in ("all", *slices["by_plane"])
-        for result in (default, slices)
-        for figures in (result["mean"] if what == "all" else result["by_plane"][what],)
-    ]
+    means = [(result["model"], {"all": result["mean"], **result["by_plane"]}) for result in (default, slices)]
+    rows = [{"": f"{model}, {what}", **found[what]} for what in means[0][1] for model, found in means]
     name = slices["model"]
     return _OTHER.format(
         name=name, version=slices["version"], sha256=slices["weights_sha256"], card=_CARD.format(name=name),

@@ -10,13 +10,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.checks import head as limits
-from decnn.checks.measures import measure_layers
+from decnn.checks.measures import depth_under_skin, halved, measure_layers
 from decnn.checks.orientation import likeness
 from decnn.intensity import head_mask
 from decnn.views import AXES
 from training.measured_pairs.slices import find_patients, read_slice, stacked
 
-_STEP = 2
 # Measure: its limits, and the side on which a finding is given.
 LIMITS = {
     "ring": ("below", limits.LEAST_RING, "skull-stripped, no-skull"),
@@ -66,23 +65,16 @@ def table(result: dict) -> str:
 
 
 def _halved(root: Path, patient: str, plane: str) -> tuple[np.ndarray, np.ndarray]:
-    """The MR and the head in voxels of 2 mm, as ``decnn.checks`` measures them."""
     image = sitk.GetImageFromArray(stacked(read_slice(root, patient, plane).mr, AXES[plane]))
-    mr, share = (
-        sitk.GetArrayFromImage(sitk.BinShrink(sitk.Cast(part, sitk.sitkFloat32), [_STEP] * 3))
-        for part in (image, head_mask(image))
-    )
-    return mr, share > 0.5
+    return halved(image, head_mask(image))
 
 
 def _layers(root: Path, patient: str) -> dict[str, float | None]:
     axis = AXES["coronal"]
     mr, head = _halved(root, patient, "coronal")
-    middle = sitk.GetImageFromArray(np.take(head, head.shape[axis] // 2, axis).astype(np.uint8))
-    middle.SetSpacing([float(_STEP)] * 2)
-    depth = sitk.SignedMaurerDistanceMap(middle, insideIsPositive=True, squaredDistance=False, useImageSpacing=True)
-    in_plane = np.expand_dims(sitk.GetArrayFromImage(depth), axis)
-    return measure_layers(mr, head, np.repeat(in_plane, head.shape[axis], axis))
+    thickness = head.shape[axis]
+    alike = np.repeat(np.take(head, [thickness // 2], axis), thickness, axis)  # so that the depth is that in the plane
+    return measure_layers(mr, head, depth_under_skin(alike))
 
 
 def _likeness(root: Path, patient: str) -> float:

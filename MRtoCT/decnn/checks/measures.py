@@ -64,7 +64,7 @@ class HeadMeasures:
     lies: str = ""
     """How the head lies along the axes, a key of ``decnn.checks.orientation.TURNS``."""
     lies_by: float = 0.0
-    """How clearly it lies so: a difference of two correlations."""
+    """How clearly it lies so: see ``decnn.checks.orientation.turned``."""
     likeness: float = 1.0
     """Correlation of its middle sagittal slice with that of measured heads."""
     likeness_below: float = 0.0
@@ -81,12 +81,8 @@ def measure_head(image: sitk.Image, canonical: sitk.Image, mask: sitk.Image) -> 
         canonical: the same on the canonical grid.
         mask: head mask on that grid.
     """
-    mr, inside = (
-        sitk.GetArrayFromImage(sitk.BinShrink(sitk.Cast(part, sitk.sitkFloat32), [_STEP] * 3))
-        for part in (canonical, mask)
-    )
-    head = inside > 0.5
-    depth = _depth(head)
+    mr, head = halved(canonical, mask)
+    depth = depth_under_skin(head)
     cut = _cut(image, mask)
     outside = sitk.GetArrayViewFromImage(canonical)[sitk.GetArrayViewFromImage(mask) == 0]
     tilt, symmetry, other_symmetry = _plane_of_symmetry(mr, head)
@@ -107,6 +103,15 @@ def measure_head(image: sitk.Image, canonical: sitk.Image, mask: sitk.Image) -> 
         likeness_below=like_below,
         second_litres=_second(mr, head, depth),
     )
+
+
+def halved(canonical: sitk.Image, mask: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
+    """MR (float32) and head (bool), (z, y, x), in voxels of 2 mm, of images on the canonical grid."""
+    mr, share = (
+        sitk.GetArrayFromImage(sitk.BinShrink(sitk.Cast(part, sitk.sitkFloat32), [_STEP] * 3))
+        for part in (canonical, mask)
+    )
+    return mr, share > 0.5
 
 
 def measure_layers(mr: np.ndarray, head: np.ndarray, depth: np.ndarray) -> dict[str, float | None]:
@@ -143,7 +148,7 @@ def _upper(head: np.ndarray) -> np.ndarray:
     return upper
 
 
-def _depth(head: np.ndarray) -> np.ndarray:
+def depth_under_skin(head: np.ndarray) -> np.ndarray:
     """mm under the skin, negative outside; the border of the field of view is no skin."""
     image = sitk.GetImageFromArray(head.astype(np.uint8))
     image.SetSpacing([float(_STEP)] * 3)
@@ -231,7 +236,7 @@ def _bias(mr: np.ndarray, brain: np.ndarray) -> float:
 def _void(mr: np.ndarray, brain: np.ndarray) -> float:
     """mm; a void has the signal of air, which cerebrospinal fluid has not."""
     dark = (mr < 0.05 * float(np.percentile(mr[brain], 75))) & brain
-    return max(0.0, float(_depth(dark).max())) if dark.any() else 0.0
+    return max(0.0, float(depth_under_skin(dark).max())) if dark.any() else 0.0
 
 
 def _face(head: np.ndarray) -> float | None:

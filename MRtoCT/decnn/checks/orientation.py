@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from decnn.checks.sagittal_template import PICTURE, SHAPE
-from decnn.checks.turn_network import framed, scores
+from decnn.checks.turn_network import HEAD_ROWS, framed, scores
 
 STEP_MM = 4
 # The slab around the middle that is averaged, in voxels on each side: what lies off the middle is blurred.
@@ -20,8 +20,8 @@ _HALF_SLAB = 2
 # Above it, in units of tissue, all is alike: fat would else hide the rest. For likeness fat is tissue like any other.
 _BRIGHTEST, _TISSUE = 1.5, 1.0
 _MOST_SHIFT = 12
-# A head is no higher, and a second one below it no lower, in pixels; what is between them is a neck.
-_HEAD_ROWS, _SECOND_ROWS = 44, 34
+# A second head below the first one is no lower, in pixels.
+_SECOND_ROWS = 34
 _LEAST_PIXELS = 900
 _LEAST_EXTENT_MM = 100
 TURNS = {
@@ -45,8 +45,7 @@ def turned(mr: np.ndarray, head: np.ndarray) -> tuple[str, float]:
     """
     if not _is_seen(head):
         return "", 0.0
-    picture, inside = middle(mr, head)
-    as_it_lies, *others = scores(np.stack([framed(picture[::u, ::b], inside[::u, ::b]) for u, b in TURNS.values()]))
+    as_it_lies, *others = scores(views(*middle(mr, head)))
     best = int(np.argmax(others))
     name = list(TURNS)[1 + best] if others[best] > as_it_lies else ""
     return name, abs(float(others[best] - as_it_lies))
@@ -70,7 +69,7 @@ def likeness(mr: np.ndarray, head: np.ndarray) -> tuple[float, float]:
     like, below = -1.0, 0.0
     for up, back in TURNS.values():
         low, high = (bottom, end) if up > 0 else (len(picture) - end, len(picture) - bottom)
-        neck = max(low, high - _HEAD_ROWS)
+        neck = max(low, high - HEAD_ROWS)
         like = max(like, _correlation(picture[::up, ::back][neck:high], _TISSUE))
         if (up, back) == TURNS[""] and neck - low >= _SECOND_ROWS:
             below = _correlation(picture[low:neck], _TISSUE)
@@ -86,6 +85,11 @@ def middle(mr: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean of the sagittal slices around the middle, and the head in it (bool): (z, y), in pixels of STEP_MM."""
     slab, inside = _slab(mr, head)
     return slab.mean(axis=2), inside.mean(axis=2) > 0.5
+
+
+def views(picture: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """What the network sees of ``middle()``, turned in each way of TURNS: (4, SIZE, SIZE)."""
+    return np.stack([framed(picture[::up, ::back], head[::up, ::back]) for up, back in TURNS.values()])
 
 
 def middle_slice(mr: np.ndarray, head: np.ndarray, brightest: float = _BRIGHTEST) -> np.ndarray:

@@ -18,8 +18,8 @@ SIZE = 32
 SHAPES = ((12, 1, 5, 5), (12,), (16, 12, 3, 3), (16,), (24, 16, 3, 3), (24,), (1, 24 * 16), (1,))
 """Of its weights and offsets: three convolutions with stride 2, rectified, and a sum."""
 STRIDE = 2
-# A head is no higher, in pixels of 4 mm: a long neck is cut off.
-_ROWS = 44
+HEAD_ROWS = 44
+"""A head is no higher, in pixels of 4 mm: what lies lower is neck."""
 # In units of the head's median: fat and contrast agent would else hide the rest.
 _BRIGHTEST = 1.6
 
@@ -30,7 +30,7 @@ def framed(picture: np.ndarray, head: np.ndarray) -> np.ndarray:
     Args:
         picture: (z, y), any scale, in pixels of 4 mm. head: bool, the same shape, not empty.
     """
-    rows = np.flatnonzero(head.any(axis=1))[-_ROWS:]
+    rows = np.flatnonzero(head.any(axis=1))[-HEAD_ROWS:]
     inside = head[rows[0] : rows[-1] + 1]
     columns = np.flatnonzero(inside.any(axis=0))
     box, inside = (part[:, columns[0] : columns[-1] + 1] for part in (picture[rows[0] : rows[-1] + 1], inside))

@@ -187,7 +187,7 @@ def test_an_error_is_shown(panel, mr, caplog) -> None:
 
 
 def test_the_event_loop_is_never_held_up(panel, mr) -> None:
-    """While the engine runs, Slicer goes on: the event loop turns without pauses, but for a busy machine's."""
+    """While the engine runs, Slicer goes on: the longest pause between two turns of the event loop."""
     panel.play("hang")
     panel.click()
     panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
@@ -197,7 +197,7 @@ def test_the_event_loop_is_never_held_up(panel, mr) -> None:
         slicer.app.processEvents()
         pauses.append(time.monotonic() - began)
         time.sleep(0.01)
-    assert sorted(pauses)[45] < 0.2
+    assert max(pauses) < 0.2
     panel.click()
     panel.wait_until_idle(2.0)
 

@@ -41,9 +41,9 @@ def test_it_learns_which_end_is_up_and_is_measured_on_others(monkeypatch: pytest
     assert as_it_is["least"] > 0 and as_it_is["false_error"] == as_it_is["false_warning"] == 0
     assert len(result["worst"]["real slice"]) == 3 and "| real slice | as it is | 3 |" in table(result)
     new = picture("new", "real slice", rng)
-    views = orientation._varied(new, 0, rng)
-    assert orientation._log_odds(network, views)[0] > 0
-    upside_down = views[:, [2, 3, 0, 1]]
+    seen_of_it = orientation._varied(new, 0, rng)
+    assert orientation._log_odds(network, seen_of_it)[0] > 0
+    upside_down = seen_of_it[:, [2, 3, 0, 1]]
     assert orientation._log_odds(network, upside_down)[0] < 0, "turned, the other way scores more"
 
 
