@@ -4,6 +4,7 @@ Every error and every finding has a stable code. ``decnn.codes`` lists them all.
 """
 
 import errno
+import traceback
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -69,6 +70,11 @@ def warning(code: str, message: str) -> Finding:
     return Finding("warning", code, message)
 
 
+def about(what: str, findings: Iterable[Finding]) -> list[Finding]:
+    """The findings with the name of the image that they are about, where there are several."""
+    return [Finding(finding.severity, finding.code, f"{what}: {finding.message}") for finding in findings]
+
+
 def blocks(findings: Iterable[Finding]) -> bool:
     """Whether one of the findings is an error."""
     return any(finding.severity == "error" for finding in findings)
@@ -89,7 +95,7 @@ def explain(error: BaseException) -> DecnnError:
         return SetupError(
             "The memory of this machine does not suffice: close other programs, or crop the image.", code="memory"
         )
-    if isinstance(error, ImportError):
+    if isinstance(error, ImportError) or _while_importing(error):
         return SetupError(
             f"A package that decnn needs cannot be loaded ({error}): install it again (numpy, SimpleITK, torch).",
             code="installation",
@@ -99,6 +105,11 @@ def explain(error: BaseException) -> DecnnError:
     return DecnnError(
         f"A defect of decnn ({type(error).__name__}: {error}): run again with --debug, and report what it prints."
     )
+
+
+def _while_importing(error: BaseException) -> bool:
+    """Whether a module was being imported: packages that do not fit each other raise anything."""
+    return any(frame.f_code.co_name == "<module>" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 _REMEDIES = {

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import SimpleITK as sitk
-
 from decnn.checks.head import check_anatomy
 from decnn.checks.image import check_header, check_voxels
 from decnn.errors import Finding, InputError, blocks, raise_errors
@@ -60,14 +58,14 @@ def examine_file(path: str | Path, choice: Choice = ANY, report: Report = silent
 
 
 def accepted_mr(path: str | Path, choice: Choice = ANY) -> Reading:
-    """An MR against which nothing speaks that blocks; InputError otherwise."""
+    """An MR against which nothing speaks that blocks, with all findings; InputError otherwise."""
     reading, findings = read_mr(path, choice)
     raise_errors(findings)
     assert reading is not None  # it is where nothing blocks
-    return reading
+    return replace(reading, findings=findings)
 
 
-def read_mask(path: str | Path) -> sitk.Image:
+def read_mask(path: str | Path) -> Reading:
     """A mask for a comparison; InputError if it is not one volume with one real number a voxel."""
 
     def judge(header: Header) -> None:
@@ -78,4 +76,4 @@ def read_mask(path: str | Path) -> sitk.Image:
                 code="not-scalar",
             )
 
-    return read(path, judge, Choice(option="")).image
+    return read(path, judge, Choice(option=""))

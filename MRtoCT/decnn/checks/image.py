@@ -120,15 +120,6 @@ def check_header(header: Header) -> list[Finding]:
             )
         )
     else:
-        if not header.oriented:
-            findings.append(
-                warning(
-                    "orientation-unknown",
-                    "The file does not say which way the head lies (for NIfTI: qform and sform are 0), so it was taken "
-                    "to lie along the axes of the image: check in Slicer that left is left, as no check can tell left "
-                    "from right by the anatomy.",
-                )
-            )
         if max(spacing) > THICK_SLICE_MM:
             findings.append(
                 warning(
@@ -198,8 +189,9 @@ def check_voxels(image: sitk.Image) -> list[Finding]:
         return [
             error(
                 "noise",
-                "Neighbouring voxels have nothing to do with each other, so the image is noise without a head: "
-                "give a T1-weighted MR of the head.",
+                "Neighbouring voxels have nothing to do with each other, so the image is noise, or the noise around "
+                "the head is as bright as the head (the uniform image of an MP2RAGE): give a T1-weighted MR of the "
+                "head whose background is dark.",
             )
         ]
     if corner_noise(array) > MOST_CORNER_NOISE:

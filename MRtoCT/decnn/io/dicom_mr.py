@@ -105,12 +105,6 @@ def read_source(series: str | Path | Sequence[str], choice: Choice = ANY) -> Sou
             f"The series in {where} has the modality {modality or '(none)'}: give the MR series the CT was made from.",
             code="dicom-modality",
         )
-    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PatientName"):
-        if len({str(value_of(header, keyword) or "") for header in headers}) > 1:
-            raise InputError(
-                f"The files in {where} differ in their {keyword}, so they are not one series: export it again.",
-                code="dicom-differs",
-            )
     if not valid_uid(str(value_of(first, "StudyInstanceUID") or "")) or not all(
         value_of(header, "SOPInstanceUID") for header in headers
     ):

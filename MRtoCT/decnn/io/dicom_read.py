@@ -107,6 +107,12 @@ def _read(names: list[str], where: str, inspect: Callable[[Header], None], choic
             f"{choice.modality} series.",
             code="dicom-modality",
         )
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PatientName"):
+        if len({str(value_of(header, keyword) or "") for _, header in headers}) > 1:
+            raise InputError(
+                f"The files in {where} differ in their {keyword}, so they are not one series: export it again.",
+                code="dicom-differs",
+            )
     frames = _chosen_echo([frame for name, header in headers for frame in frames_of(name, header)], choice)
     check_alike(frames)
     grid = fit_grid(frames)

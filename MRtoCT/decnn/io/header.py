@@ -17,8 +17,6 @@ class Header:
     channels: int
     pixel_type: str
     """As SimpleITK names it, such as "16-bit signed integer"."""
-    oriented: bool = True
-    """Whether the file says where the patient's left, back and head are."""
 
     @property
     def dimension(self) -> int:

@@ -1,16 +1,17 @@
 """Reads and writes images: anything SimpleITK reads, a DICOM folder, and files that appear whole or not at all."""
 
+import math
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
-from decnn.errors import Finding, InputError, SetupError
+from decnn.errors import Finding, InputError, SetupError, warning
 from decnn.io.dicom_read import ANY, Choice, Series, is_dicom, read_files, read_folder
 from decnn.io.header import Header, read_header
 from decnn.io.integrity import check_bytes, check_size
@@ -21,6 +22,11 @@ from decnn.io.provenance import Origin, origin_of
 # Formats that keep the geometry of a volume, in one file (a header apart from its data could not be replaced at once).
 WRITTEN_FORMATS = (".nrrd", ".nii", ".nii.gz", ".mha")
 MOST_VOXELS = 1_000_000_000
+_UNKNOWN_ORIENTATION = warning(
+    "orientation-unknown",
+    "The file does not say which way the head lies (for NIfTI: qform and sform are 0), so it was taken to lie along "
+    "the axes of the image: check in Slicer that left is left, as no check can tell left from right by the anatomy.",
+)
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,6 @@ class Reading:
 
     image: sitk.Image
     findings: list[Finding] = field(default_factory=list)
-    oriented: bool = True
-    """Whether the file says where the patient's left, back and head are."""
     origin: Origin = Origin()
     """What tells that a CT was made from it; the hash is known only for DICOM."""
 
@@ -68,19 +72,18 @@ def read(path: str | Path, inspect: Callable[[Header], None] = lambda header: No
     if layout is None:
         raise _no_image(path)
     check_size(path, layout)
+    if (voxels := math.prod(layout.size)) > MOST_VOXELS:
+        raise InputError(
+            f"The image has {voxels / 1e6:.0f} million voxels, which is no image of a head: crop or resample it.",
+            code="too-large",
+        )
     try:
         with readable(path, layout) as (name, findings):
-            header = replace(read_header(name), oriented=layout.oriented)
-            if header.voxels > MOST_VOXELS:
-                raise InputError(
-                    f"The image has {header.voxels / 1e6:.0f} million voxels, which is no image of a head: crop or "
-                    "resample it.",
-                    code="too-large",
-                )
+            header = read_header(name)
             inspect(header)
             check_bytes(path, layout)
             image = _without_empty_dimensions(sitk.ReadImage(name))
-            return Reading(image, findings, layout.oriented, origin_of(image))
+            return Reading(image, findings if layout.oriented else [*findings, _UNKNOWN_ORIENTATION], origin_of(image))
     except RuntimeError as error:
         raise _no_image(path) from error
 
@@ -106,7 +109,7 @@ def _check_name(path: Path) -> None:
 
 
 def _from_series(series: Series) -> Reading:
-    return Reading(series.image, series.findings, True, Origin(series.uid, series.voxels))
+    return Reading(series.image, series.findings, Origin(series.uid, series.voxels))
 
 
 def check_output(output: str | Path, source: str | Path, try_out: bool = True) -> Path:

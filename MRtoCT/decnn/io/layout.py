@@ -25,6 +25,11 @@ LARGEST_MM = 1e6
 _NIFTI_TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 32: "c8", 64: "f8", 128: "u1", 256: "i1", 512: "u2", 768: "u4"}
 _NIFTI_TYPES |= {1024: "i8", 1280: "u8", 1792: "c16", 2304: "u1"}
 _NIFTI_CHANNELS = {128: 3, 2304: 4}  # RGB, RGBA
+# http://teem.sourceforge.net/nrrd/format.html#space; the others are axes of the scanner, or of nothing.
+_ANATOMICAL_SPACES = {
+    *("ras", "las", "lps"),
+    *("right-anterior-superior", "left-anterior-superior", "left-posterior-superior"),
+}
 _NRRD_TYPES = {
     "u1": "unsigned char|uchar|uint8|uint8_t",
     "i1": "signed char|int8|int8_t",
@@ -248,7 +253,7 @@ def _nrrd(path: Path, head: bytes) -> Layout:
         data,
         -1 if skip == -1 else offset + skip,
         encodings[encoding],  # type: ignore[arg-type]  # the values are these
-        bool(directions) and "space" in fields,
+        bool(directions) and fields.get("space", "").lower().removesuffix("-time") in _ANATOMICAL_SPACES,
     )
 
 

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from conftest import engine_environment
 from pydicom.dataset import FileDataset
 from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
-from test_command_line import Engine, events
+from test_command_line import Engine, events, without_codes
 
 import dicom_judge
 from decnn import NOTICE, __version__
@@ -262,8 +262,12 @@ def test_a_ct_that_was_moved_or_cropped_is_not_of_that_mr(tmp_path: Path) -> Non
     ],
 )
 def test_a_series_that_cannot_be_referred_to(tmp_path: Path, tags: dict[str, Any], word: str) -> None:
+    folder = write_mr(tmp_path / "mr", make_ct(), **tags)
     with pytest.raises(InputError, match=word):
-        read_source(write_mr(tmp_path / "mr", make_ct(), **tags))
+        read_source(folder)
+    if "differ" in word:  # of two patients no CT is made either
+        with pytest.raises(InputError, match=word):
+            read_image(folder)
 
 
 def test_what_is_no_ct_in_hounsfield_units(tmp_path: Path) -> None:
@@ -299,7 +303,19 @@ def test_a_format_without_room_for_the_model_is_told_it(engine: Engine, tmp_path
     done = engine(*command, "12" * 32)
     assert done.returncode == 0 and "Wrote 9 files" in done.stdout
     assert "Warning [new-identifiers]: No MR series was given" in done.stderr
+    assert "orientation-unknown" not in done.stderr
     assert "Model mine, weights SHA-256 1212" in slices(tmp_path / "out")[0].DerivationDescription
+
+
+def test_a_ct_that_does_not_say_how_the_head_lies_is_exported_with_a_warning(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "ct.nii"
+    sitk.WriteImage(make_ct(), str(path))
+    without_codes(path)
+    command = ("export-dicom", path, tmp_path / "out", "--model-name", "mine", "--weights-sha256", "12" * 32)
+    done = engine(*command, "--progress", "json")
+    assert done.returncode == 0, done.stderr
+    findings = [event for event in events(done.stdout) if event["event"] == "finding"]
+    assert [f["message"].partition(":")[0] for f in findings if f["code"] == "orientation-unknown"] == ["CT"]
 
 
 def test_the_output_is_a_new_or_an_empty_folder(tmp_path: Path) -> None:

@@ -71,6 +71,19 @@ def test_nrrd_keeps_the_geometry_to_the_last_bit(tmp_path: Path) -> None:
     assert back.GetDirection() == pytest.approx(image.GetDirection(), abs=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("space", "known"),
+    [("RAS", True), ("left-anterior-superior", True), ("scanner-xyz", False), ("3D-right-handed", False)],
+)
+def test_a_nrrd_file_says_how_the_head_lies_only_in_anatomical_axes(tmp_path: Path, space: str, known: bool) -> None:
+    """ITK reads the others as if they were anatomical."""
+    path = tmp_path / "mr.nrrd"
+    write_image(oblique_image(), path)
+    path.write_bytes(path.read_bytes().replace(b"left-posterior-superior", space.encode()))
+    codes = [finding.code for finding in images.read(path).findings]
+    assert codes == ([] if known else ["orientation-unknown"])
+
+
 def test_a_dicom_folder_is_read_as_one_volume(tmp_path: Path) -> None:
     rotation = sitk.Euler3DTransform()
     rotation.SetRotation(0.2, 0.1, -0.4)
