@@ -53,7 +53,7 @@ def _fail(error: BaseException, reporter: Reporter, stop: Stop) -> int:
     stop.hold()
     if stop.requested or isinstance(error, KeyboardInterrupt | BrokenPipeError):
         # A broken pipe: nobody listens any more, or wants the result.
-        error = Cancelled("The work was cancelled: no output was written.")
+        error = Cancelled(f"The work was cancelled: {stop.left}.")
     failure = explain(error)
     try:
         reporter.error(failure.code, failure.exit_code, str(failure))

@@ -44,6 +44,7 @@ def synthesize_all(
         Cancelled: a signal ended it.
     """
     jobs, summary = plan(inputs, folder, options, choice, overwrite)
+    stop.left = f"the CTs that are there are listed in {summary.path}"
     outcomes: dict[str, Outcome] = {}
 
     def add(outcome: Outcome) -> None:

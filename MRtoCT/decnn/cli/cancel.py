@@ -24,6 +24,8 @@ class Stop:
 
     def __init__(self) -> None:
         self.requested = False
+        self.left = "no output was written"
+        """What a cancelled run leaves, for the sentence that tells of it."""
 
     def listen(self) -> None:
         """From here on a signal raises Cancelled; one that came while signals were held back does so now."""

@@ -3,17 +3,17 @@
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decnn import __version__
 from decnn.catalog import available_models, model_entry, model_folder
 from decnn.cli.cancel import Stop
-from decnn.cli.progress import Reporter
+from decnn.cli.progress import Reporter, silence
 from decnn.cli.single import ModelOnDemand, synthesize_file
 from decnn.devices import check_device_name, import_torch, list_devices, select_device
-from decnn.errors import InputError, SetupError, blocks
+from decnn.errors import InputError, SetupError, about, blocks
 from decnn.options import Options
 from decnn.steps import silent
 
@@ -92,7 +92,7 @@ def bench(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
 
     facts = measure(Path(arguments.image), options, select_device(options.device))
     if arguments.json:
-        print(json.dumps(facts, indent=2))
+        _print(json.dumps(facts, indent=2))
     else:
         reporter.result(facts, in_words(facts))
     return 0
@@ -110,7 +110,7 @@ def check(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     blocked = blocks(findings)
     exit_code = InputError.exit_code if blocked else 0
     if arguments.json:
-        print(json.dumps(facts))
+        _print(json.dumps(facts))
         return exit_code
     for finding in findings:
         reporter.finding(finding)
@@ -143,19 +143,33 @@ def evaluate(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> i
         for source in inputs:
             output = check_output(arguments.difference, source)
     tell(0.02, "Reading the CTs")
-    ct = read(arguments.ct, choice=Choice(option="")).image
-    reference = read(arguments.reference, choice=Choice(arguments.series or "")).image
-    mask = read_mask(arguments.mask) if arguments.mask else None
     of_mr = Choice(arguments.mr_series or "", arguments.echo or "", option="--mr-series")
-    mr = accepted_mr(arguments.register, of_mr).image if arguments.register else None
-    comparison = compare(ct, reference, mask, arguments.resample, mr, lambda done, stage: tell(0.1 + 0.8 * done, stage))
+    readings = {
+        "Synthetic CT": read(arguments.ct, choice=Choice(option="")),
+        "Reference CT": read(arguments.reference, choice=Choice(arguments.series or "")),
+    }
+    if arguments.mask:
+        readings["Mask"] = read_mask(arguments.mask)
+    if arguments.register:
+        readings["MR"] = accepted_mr(arguments.register, of_mr)
+    images = {what: reading.image for what, reading in readings.items()}
+    comparison = compare(
+        images["Synthetic CT"],
+        images["Reference CT"],
+        images.get("Mask"),
+        arguments.resample,
+        images.get("MR"),
+        lambda done, stage: tell(0.1 + 0.8 * done, stage),
+    )
+    of_reading = [finding for what, reading in readings.items() for finding in about(what, reading.findings)]
+    comparison = replace(comparison, findings=[*of_reading, *comparison.findings])
     if output is not None:
         tell(0.92, "Writing the difference")
         write_image(comparison.difference, output, before_publishing=stop.hold)
         reporter.published()
     facts = {"output": str(output) if output is not None else None, **comparison.as_dict()}
     if arguments.json:
-        print(json.dumps(facts))
+        _print(json.dumps(facts), published=output is not None)
         return 0
     for finding in comparison.findings:
         reporter.finding(finding)
@@ -175,13 +189,14 @@ def export_dicom(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) 
     from decnn.io.dicom_mr import listed_files, read_source
     from decnn.io.dicom_read import import_pydicom
     from decnn.io.folders import check_output_folder
-    from decnn.io.images import read_image
+    from decnn.io.images import read
     from decnn.io.provenance import maker_of
 
     import_pydicom()
     output = check_output_folder(arguments.output)
     reporter.progress(0.05, "Reading the CT")
-    ct = read_image(arguments.ct)
+    reading = read(arguments.ct)
+    ct = reading.image
     maker = maker_of(ct, arguments.model_name, arguments.weights_sha256)
     reporter.progress(0.1, "Reading the MR series")
     source = None
@@ -201,7 +216,8 @@ def export_dicom(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) 
         should_cancel=lambda: stop.requested,
     )
     reporter.published()
-    for finding in result.findings:
+    findings = [*about("CT", reading.findings), *result.findings]
+    for finding in findings:
         reporter.finding(finding)
     reporter.progress(1.0, "Done")
     facts = {
@@ -212,7 +228,7 @@ def export_dicom(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) 
         "frame_of_reference_uid": result.frame_of_reference_uid,
         "model": maker.name,
         "weights_sha256": maker.weights_sha256,
-        "findings": [finding.as_dict() for finding in result.findings],
+        "findings": [finding.as_dict() for finding in findings],
     }
     reporter.result(facts, f"Wrote {result.files} files to {result.folder}\nseries {result.series_uid}")
     return 0
@@ -229,7 +245,7 @@ def info(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
     except SetupError as error:
         facts.update({"torch": None, "torch_missing": str(error), "devices": []})
     if arguments.json:
-        print(json.dumps(facts))
+        _print(json.dumps(facts))
         return 0
     print(f"decnn {facts['version']}, Python {facts['python']}, torch {facts['torch'] or '(missing)'}")
     if "torch_missing" in facts:
@@ -240,3 +256,13 @@ def info(arguments: argparse.Namespace, reporter: Reporter, stop: Stop) -> int:
         memory = f", {device['memory_gb']} GB" if device["memory_gb"] else ""
         print(f"device {device['name']}: {device['description']}{memory}")
     return 0
+
+
+def _print(text: str, published: bool = False) -> None:
+    """An answer on stdout. published: an output file is there, so that nobody takes the answer is no failure."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        if not published:
+            raise
+        silence(sys.stdout)

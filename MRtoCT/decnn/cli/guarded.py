@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from decnn.errors import DecnnError, InputError, explain, raise_errors
+from decnn.errors import DecnnError, InputError, SetupError, explain, raise_errors
 
 if TYPE_CHECKING:
     from decnn.cli.single import Ready
@@ -95,24 +96,38 @@ class Guard:
             pass  # it is gone
         if answer is None:
             with self._lock:
+                lost = self._lost(path, endless)
                 self._end()
-            raise self._lost(path, endless)
+            raise lost
         if answer.error is not None:
             raise answer.error
         return answer
 
-    def _lost(self, path: str | Path, endless: bool) -> InputError:
+    def _lost(self, path: str | Path, endless: bool) -> DecnnError:
+        """What is said of a read that came to nothing, by how the child ended."""
         if endless:
             return InputError(
                 f"Reading {path} took longer than {self._limit_s:.0f} s, so its header is damaged or its disk does not "
                 "answer: convert or copy it.",
                 code="endless",
             )
+        if self._exit_code() == -signal.SIGKILL:
+            return SetupError(
+                f"Reading {path} was ended by the system, as a rule for lack of memory: close other programs, or crop "
+                "the image.",
+                code="memory",
+            )
         return InputError(
             f"Reading {path} crashed the reader, so the file is damaged: convert it with another program, or "
             "export it again.",
             code="crashed",
         )
+
+    def _exit_code(self) -> int | None:
+        try:
+            return self._child.wait(timeout=5.0) if self._child is not None else None
+        except subprocess.TimeoutExpired:
+            return None
 
     def _ask(self, question: str) -> "queue.Queue[Answer | None]":
         """Sends a question; returns where the answer will be. OSError if the child is gone, or the guard closed."""
@@ -130,13 +145,16 @@ class Guard:
         self._end()
         package = str(Path(__file__).resolve().parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "decnn.cli.guarded"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        )
+        try:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "decnn.cli.guarded"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            )
+        except OSError as error:
+            raise explain(error) from error  # the machine's fault, not that of the file
         self._answers = queue.Queue()
         assert self._child.stdout is not None
         threading.Thread(target=_listen, args=(self._child.stdout, self._answers), daemon=True).start()

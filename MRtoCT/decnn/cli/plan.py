@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,13 +141,28 @@ def _weights_of(model: str) -> str:
 
 
 def _stems(inputs: list[str]) -> list[str]:
-    """A name for the output of each input: its own; where several have it, that of its folder before it."""
+    """A name for the output of each input: its own; its folders before it, until they differ, where several have it."""
     stems = [_stem(name) for name in inputs]
-    counts = Counter(stem.casefold() for stem in stems)
+    folders = [Path(os.path.abspath(name)).parent.parts[1:] for name in inputs]
+    alike: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for stem, folder in zip(stems, folders, strict=True):
+        alike[stem.casefold()].append(folder)
+    depths = {key: _telling_apart(set(group)) if len(group) > 1 else {} for key, group in alike.items()}
     return [
-        f"{Path(os.path.abspath(name)).parent.name}_{stem}" if counts[stem.casefold()] > 1 else stem
-        for name, stem in zip(inputs, stems, strict=True)
+        "_".join([*folder[-depth:], stem]) if (depth := depths[stem.casefold()].get(folder, 0)) else stem
+        for stem, folder in zip(stems, folders, strict=True)
     ]
+
+
+def _telling_apart(folders: set[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+    """How many of its last parts tell each folder from the others."""
+    found: dict[tuple[str, ...], int] = {}
+    for depth in range(1, max(map(len, folders)) + 1):
+        counts = Counter("/".join(folder[-depth:]).casefold() for folder in folders)
+        for folder in folders - found.keys():
+            if counts["/".join(folder[-depth:]).casefold()] == 1 or depth == len(folder):
+                found[folder] = depth
+    return found
 
 
 def _plan_maps(inputs: list[str], outputs: list[Path]) -> list[Path | None]:

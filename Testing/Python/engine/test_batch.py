@@ -14,7 +14,7 @@ from test_command_line import Engine, events
 from decnn.cli.cancel import Stop
 from decnn.cli.guarded import Guard
 from decnn.cli.plan import plan_outputs
-from decnn.errors import Cancelled, InputError
+from decnn.errors import Cancelled, InputError, SetupError
 from decnn.io.provenance import hash_of
 
 
@@ -92,7 +92,7 @@ def test_a_signal_ends_the_batch_and_the_summary_says_so(inputs: list[Path], tmp
             break
     rest, stderr = child.communicate(timeout=60)
     assert child.returncode == 130, stderr
-    assert events(rest)[-1]["code"] == "cancelled"
+    assert events(rest)[-1]["code"] == "cancelled" and "summary.csv" in events(rest)[-1]["message"]
     assert [row["status"] for row in summary(out)] == ["failed", "cancelled", "cancelled"]
     assert [path.name for path in out.iterdir()] == ["summary.csv"]
 
@@ -149,6 +149,10 @@ def test_inputs_of_one_name_take_the_name_of_their_folder(tmp_path: Path) -> Non
     assert [path.name for path in plan_outputs(inputs, str(tmp_path / "out"))] == [
         "p1_mr_sCT.nrrd", "p2_MR_sCT.nrrd", "other_sCT.nrrd"
     ]  # fmt: skip
+    inputs = [str(tmp_path / name) for name in ("a/anat/mr.nrrd", "b/anat/mr.nrrd", "b/mr.nrrd", "c/t1.nrrd")]
+    assert [path.name for path in plan_outputs(inputs, str(tmp_path / "out"))] == [
+        "a_anat_mr_sCT.nrrd", "b_anat_mr_sCT.nrrd", "b_mr_sCT.nrrd", "t1_sCT.nrrd"
+    ]  # fmt: skip
 
 
 def test_a_second_run_skips_what_is_done_and_keeps_the_rows(
@@ -202,6 +206,7 @@ def test_a_file_that_ends_its_reader_does_not_end_the_batch(
         "def hostile(path, *rest):\n"
         "    if 'crash' in str(path): os.abort()\n"
         "    if 'sleep' in str(path): time.sleep(600)\n"
+        "    if 'large' in str(path): os.kill(os.getpid(), 9)\n"
         "    return read(path, *rest)\n"
         "images.read = hostile\n"
     )
@@ -217,6 +222,13 @@ def test_a_file_that_ends_its_reader_does_not_end_the_batch(
             with pytest.raises(InputError) as error:
                 guard.check(tmp_path / name)
             assert error.value.code == code
+        with pytest.raises(SetupError, match="lack of memory"):  # the file is not to blame
+            guard.check(tmp_path / "large.nrrd")
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no python"))
+    with Guard() as guard, pytest.raises(SetupError, match="no python"):
+        guard.check(tmp_path / "good.nrrd")
+    monkeypatch.undo()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(hostile.parent), engine_environment()["PYTHONPATH"]]))
     with Guard(limit_s=5) as guard, pytest.raises(InputError) as error:
         guard.check(tmp_path / "sleep.nrrd")
     assert error.value.code == "endless"

@@ -121,6 +121,26 @@ def test_evaluate_prints_what_the_metrics_say(engine: Engine, tmp_path: Path) ->
     assert text.startswith("given mask\n  mae_hu                 30.0\n")
 
 
+@pytest.mark.parametrize("which", ["sct", "ct"])
+def test_what_the_reading_found_is_told_by_evaluate(engine: Engine, tmp_path: Path, which: str) -> None:
+    reference = ct_of(phantom_head((32, 36, 32), (6, 6, 6))[1])
+    for name, image in (("sct", reference + 30), ("ct", reference)):
+        sitk.WriteImage(image, str(tmp_path / f"{name}.nii"))
+    without_codes(tmp_path / f"{which}.nii")
+    said = {"sct": "Synthetic CT", "ct": "Reference CT"}[which]
+    done = engine("evaluate", tmp_path / "sct.nii", tmp_path / "ct.nii", "--resample", "--json")
+    assert done.returncode == 0, done.stderr
+    findings = [finding for finding in json.loads(done.stdout)["findings"] if finding["code"] == "orientation-unknown"]
+    assert len(findings) == 1 and findings[0]["message"].startswith(f"{said}: The file does not say")
+
+
+def without_codes(path: Path) -> None:
+    """Takes out of a NIfTI file how the head lies: qform_code and sform_code become 0."""
+    header = bytearray(path.read_bytes())
+    header[252:256] = bytes(4)
+    path.write_bytes(header)
+
+
 # --- what does not
 
 
@@ -233,6 +253,14 @@ def test_without_torch_it_says_how_to_get_it(
     assert facts["torch"] is None and facts["devices"] == [] and "pip install torch" in facts["torch_missing"]
 
 
+def test_packages_that_do_not_fit_each_other_are_no_defect(
+    engine: Engine, mr_file: Path, output: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "SimpleITK.py").write_text("import numpy\nnumpy.no_longer_there\n")
+    done = engine("check", mr_file, "--progress", "json", env=engine_environment(tmp_path))
+    assert_one_sentence(done, 3, "no_longer_there", "installation")
+
+
 def test_a_defect_is_reported_as_such(
     engine: Engine, mr_file: Path, tiny_model: Path, output: Path, tmp_path: Path
 ) -> None:
@@ -310,6 +338,37 @@ def test_it_stops_when_nobody_listens_any_more(mr_file: Path, slow_model: Path, 
 
 
 # --- the exit code tells whether the output is there
+
+
+@pytest.mark.parametrize("verb", ["synthesize", "evaluate"])
+def test_a_signal_once_the_output_is_there_changes_nothing(
+    engine: Engine, mr_file: Path, tiny_model: Path, tmp_path: Path, verb: str
+) -> None:
+    """The output appears by a rename, and the signal comes with it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal\n"
+        "replace = os.replace\n"
+        "def hit(source, target, **more):\n"
+        "    replace(source, target, **more)\n"
+        "    if 'out.nrrd' in str(target): os.kill(os.getpid(), signal.SIGTERM)\n"
+        "os.replace = hit\n"
+    )
+    output = tmp_path / "out.nrrd"
+    if verb == "synthesize":
+        arguments = ["synthesize", mr_file, output, "--model", tiny_model, "--device", "cpu"]
+    else:
+        sitk.WriteImage(ct_of(phantom_head((32, 36, 32), (6, 6, 6))[1]), str(tmp_path / "ct.nrrd"))
+        arguments = ["evaluate", tmp_path / "ct.nrrd", tmp_path / "ct.nrrd", "--difference", output]
+    done = engine(*arguments, env=engine_environment(tmp_path))
+    assert (done.returncode, output.is_file()) == (0, True), done.stderr
+
+
+def test_a_difference_map_is_there_though_nobody_takes_the_figures(tmp_path: Path) -> None:
+    sitk.WriteImage(ct_of(phantom_head((32, 36, 32), (6, 6, 6))[1]), str(tmp_path / "ct.nrrd"))
+    arguments = ["evaluate", tmp_path / "ct.nrrd", tmp_path / "ct.nrrd", "--json", "--difference", tmp_path / "d.nrrd"]
+    script = " ".join(engine_command(arguments)) + " > /dev/full"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=engine_environment(), timeout=300)
+    assert done.returncode == 0 and (tmp_path / "d.nrrd").is_file(), done.stderr
 
 
 @pytest.mark.parametrize("streams", ["> /dev/full", ">&-", "2>&-", "2> /dev/full", "| true", ">&- 2>&-"])
