@@ -81,9 +81,12 @@ def rows() -> Iterator[tuple[str, sitk.Image, str]]:
     yield "two heads that touch", _image(np.concatenate([array[:, :, 6:-6]] * 2, axis=2)), REFUSED
     yield "two heads upon each other", _image(np.concatenate([array, array])), REFUSED
     brain = np.isin(labels, [LABELS["csf"], LABELS["grey_matter"], LABELS["white_matter"]])
-    for millimetres in (0, 3):
+    for millimetres in (0, 3, 9, 12):
         kept = _grown(brain, millimetres)
-        yield f"a brain with {millimetres} mm around", _image(array * kept), REFUSED
+        expected = REFUSED if millimetres < 9 else "partly-stripped|skull-stripped|no-skull"
+        yield f"a brain with {millimetres} mm around", _image(array * kept), expected
+        if millimetres > 3:
+            continue
         yield f"a brain with {millimetres} mm around, on noise", _image(_noisy(array * kept, 4.0)), REFUSED
     yield "NaN", _image(np.where(brain, np.nan, array).astype(np.float32)), "not-finite"
     yield "one value", _image(np.full_like(array, 7)), "constant"
