@@ -23,6 +23,7 @@ from MRtoCTLib.tasks.export import Export
 from MRtoCTLib.tasks.polling import repeatUntilDone
 from MRtoCTLib.tasks.process import EngineProcess, engineCommand
 from MRtoCTLib.tasks.synthesis import Synthesis
+from MRtoCTLib.tasks.workspace import removeAbandoned
 
 _MODEL_CARD = "MODEL_CARD.md"
 # What the engine can compute on, by its command and the version of torch.
@@ -52,6 +53,7 @@ class MRtoCTLogic(ScriptedLoadableModuleLogic):
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
         self.engine = engineCommand()
+        removeAbandoned()  # a patient must not stay on the disk until the next synthesis
         self._devicesQuery: EngineProcess | None = None
 
     def getParameterNode(self) -> MRtoCTParameterNode:

@@ -50,10 +50,16 @@ def looksLikeT1(node: Any) -> int:
     if units is not None and units.GetCodeValue() == HOUNSFIELD_UNITS[0]:
         return 0
     name = node.GetName().lower()
-    if re.search(r"\bs?ct\b|synthetic", name):
+    if re.search(r"(?<![a-z])s?ct(?![a-z])|synthetic", name):
         return 0
     if re.search(r"t1|mp-?rage|spgr|bravo|tfl3d", name):
-        return 2 if re.search(r"(?<![a-z])(gd|gad|ce|post|contrast|c\+|km|mra)(?![a-z])|t1c(?![a-z])|\+c", name) else 3
+        return (
+            2
+            if re.search(
+                r"(?<![a-z])(gd|gado\w*|gad|ce|post\w*|contrast|c\+|km|mra)(?![a-z])|t1w?ce?(?![a-z0-9])|\+c", name
+            )
+            else 3
+        )
     if re.search(r"t2|flair|swi|adc|dwi|dti|bold|(?<![a-z])(ct|cbct|pd|pet)|(ct|cbct|pet)(?![a-z])", name):
         return 0
     return 1

@@ -98,16 +98,12 @@ class _ParameterNode:
     def RemoveObserver(self, tag: int) -> None:
         self.parameterNode.RemoveObserver(tag)
 
-    def connectGui(self, gui: Any) -> int:
-        """Bind the widgets among gui's attributes that have the dynamic property SlicerParameterName; returns a tag."""
-        bindings = []
-        for widget in vars(gui).values():
-            name = widget.property("SlicerParameterName")
-            if not name:
-                continue
+    def connectParametersToGui(self, mapping: dict[str, Any]) -> int:
+        """Bind widgets to the parameters of these names; returns a tag."""
+        for name in mapping:
             if name not in self.allParameters:
                 raise ValueError(f"Cannot find a param with the given name: {name}")
-            bindings.append(_Binding(self, self.allParameters[name], widget))
+        bindings = [_Binding(self, self.allParameters[name], widget) for name, widget in mapping.items()]
         tag = len(self._guis)
         observer = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda _caller, _event: self._show(bindings))
         self._guis[tag] = (bindings, observer)

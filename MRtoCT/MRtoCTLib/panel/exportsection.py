@@ -16,6 +16,7 @@ from MRtoCTLib.tasks import export
 from MRtoCTLib.tasks.base import State
 
 _FOLDER_SETTING = "MRtoCT/ExportFolder"
+_UNVERIFIED = "unverified-reference"  # the engine's code (decnn.codes)
 
 
 class ExportSection(VTKObservationMixin):
@@ -119,7 +120,8 @@ class ExportSection(VTKObservationMixin):
             return str(task.error)
         if self._origin is None or validation.problemOfExport(self._ctNode, resample=True):
             return ""
-        return export.identifiersOf(self._origin, isMoved=bool(validation.problemOfPlace(self._ctNode)))
+        isMoved = bool(validation.problemOfPlace(self._ctNode))
+        return export.identifiersOf(self._origin, isMoved, self.ui.exportResampleCheckBox.checked)
 
     def _problem(self) -> str:
         """Why the CT cannot be exported as the ticks stand, as a sentence; "" if it can."""
@@ -127,11 +129,13 @@ class ExportSection(VTKObservationMixin):
         if problem or self._isVerified() or self.ui.exportUnverifiedCheckBox.checked:
             return problem
         return _(
-            "'{name}' does not say which MR it was made from, so nobody can tell that it is of this patient: "
+            "Nothing proves that '{name}' was made from this MR, so nobody can tell that it is of this patient: "
             "synthesize it once more, or check it yourself and tick 'Unverified reference'."
         ).format(name=self._ctNode.GetName())
 
     def _isVerified(self) -> bool:
+        if self._export is not None and self._export.error is not None and self._export.error.code == _UNVERIFIED:
+            return False  # the engine has compared the voxels
         return self._origin is None or export.isVerified(self._ctNode, self._origin)
 
     def onOpenFolderButton(self, checked: bool = False) -> None:
@@ -141,9 +145,8 @@ class ExportSection(VTKObservationMixin):
     def onImportButton(self, checked: bool = False) -> None:
         """Import the series that was written into Slicer's DICOM database."""
         with slicer.util.tryWithErrorDisplay(_("The series could not be imported."), waitCursor=True):
-            from DICOMLib import DICOMUtils
-
-            if self._export is not None and DICOMUtils.importDicom(str(self._export.folder)):
+            if self._export is not None:
+                export.importSeries(self._export)
                 self.ui.exportStatusLabel.text = _("The series is in Slicer's DICOM database.")
 
     def _show(self) -> None:

@@ -54,7 +54,9 @@ class SynthesisSection:
 
     def forgetScene(self) -> None:
         """The scene is being closed: hold on to no patient, and say nothing more of its volumes."""
-        if self._synthesis is not None and not self._synthesis.isRunning:
+        if self._synthesis is not None and self._synthesis.isRunning:
+            self._synthesis.cancel(_("The scene was closed, so no CT was made."))
+        else:
             self._synthesis, self._status = None, ""
         self.checker.setVolume(None)
 

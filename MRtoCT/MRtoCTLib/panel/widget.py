@@ -1,5 +1,6 @@
 """The panel: binds the parameter node to the controls, and its sections to the scene."""
 
+import contextlib
 import sys
 from typing import Any
 
@@ -68,11 +69,14 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         logic, self.logic = self.logic, None
         if logic is None:
             return
-        self.setParameterNode(None)
+        logic.cleanup()  # first: no engine may go on, whatever is left of the panel
+        # When Slicer quits, its windows are gone by now, and calls of their widgets fail.
+        with contextlib.suppress(ValueError, AttributeError):
+            self.setParameterNode(None)
         self.removeObservers()
         for section in (self.synthesisSection, self.reviewSection, self.compareSection, self.exportSection):
-            section.cleanup()
-        logic.cleanup()
+            with contextlib.suppress(ValueError, AttributeError):
+                section.cleanup()
 
     def enter(self) -> None:
         self.synthesisSection.enter()
@@ -117,7 +121,9 @@ class MRtoCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.synthesisSection.setParameterNode(parameterNode)
         if parameterNode is not None:
             wrapped = parameterNode
-            self._guiTag = wrapped.connectGui(self.ui)
+            # connectGui() does the same, but returns no tag (Slicer issue 7547): nothing could be disconnected.
+            named = {widget.property("SlicerParameterName"): widget for widget in vars(self.ui).values()}
+            self._guiTag = wrapped.connectParametersToGui({name: named[name] for name in named if name})
             self.addObserver(wrapped, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
             self._onParametersModified()
 

@@ -21,6 +21,7 @@ _LOG_LINES_OF_AN_ERROR = 30
 # Reading, checking and loading are not like what follows: the speed is measured from this share of the work on, and
 # tells something after so many seconds.
 _FRACTION_THAT_TELLS, _SECONDS_THAT_TELL = 0.2, 3.0
+_SECONDS_TO_READ = 0.03  # in one poll
 _running: "weakref.WeakSet[EngineTask]" = weakref.WeakSet()
 
 
@@ -110,18 +111,32 @@ class EngineTask:
                 ).format(reason=error.strerror or error)
             ) from error
         try:
-            self._process = EngineProcess(self._command(), self._onEvent, self._onEngineLog, self.workspace.path)
-        except OSError as error:
-            self.workspace.remove()
-            raise self.Error(
-                _("The engine could not be started ({reason}): reinstall the extension.").format(reason=error)
-            ) from error
+            command = self._asked()
+            try:
+                self._process = EngineProcess(command, self._onEvent, self._onEngineLog, self.workspace.path)
+            except OSError as error:
+                raise self.Error(
+                    _("The engine could not be started ({reason}): reinstall the extension.").format(reason=error)
+                ) from error
         except BaseException:
             self.workspace.remove()
             raise
         type(self).current = self
         _running.add(self)
         self._tellOfChange()
+
+    def _asked(self) -> list[str]:
+        """_command(), whose every failure is one of this kind of task."""
+        try:
+            return self._command()
+        except self.Error:
+            raise
+        except (TaskError, OSError, RuntimeError) as error:
+            raise self.Error(
+                str(error)
+                if isinstance(error, TaskError)
+                else _("The volumes could not be handed to the engine ({reason}).").format(reason=error)
+            ) from error
 
     def _problem(self) -> str:
         """Why this cannot be done with these arguments, as a sentence; "" if nothing is obviously wrong."""
@@ -251,7 +266,11 @@ class EngineTask:
             executor.shutdown(wait=False)  # the thread ends with its work
             self.stage = self._sentence("delivering")
             self._tellOfChange()
-        return self._reading is None or self._reading.done()
+        if self._reading is None:
+            return True
+        # Qt's event loop holds Python's lock between two polls: the thread works while it is waited for.
+        futures.wait([self._reading], timeout=_SECONDS_TO_READ)
+        return self._reading.done()
 
     def _finish(self) -> bool:
         """The engine has ended: bring home what it made, or say why it made nothing. True once that is over."""

@@ -52,11 +52,12 @@ def isVerified(ctNode: Any, origin: Origin) -> bool:
     return not origin.files or any(said)
 
 
-def identifiersOf(origin: Origin, isMoved: bool = False) -> str:
-    """Which patient, study and frame of reference the series will have, as a sentence.
+def identifiersOf(origin: Origin, isMoved: bool = False, mayBeMoved: bool = False) -> str:
+    """Which patient, study and frame of reference the series will have, in sentences.
 
     Args:
-        isMoved: whether the CT stands elsewhere than its MR's series.
+        isMoved: whether the CT stands under a transform, so elsewhere than its MR's series.
+        mayBeMoved: whether one that lies elsewhere for other reasons (a hardened transform) will be exported too.
     """
     if origin.files and isMoved:
         return _(
@@ -64,16 +65,18 @@ def identifiersOf(origin: Origin, isMoved: bool = False) -> str:
             "that series, so it gets a new frame of reference."
         ).format(name=origin.mrName, count=len(origin.files))
     if origin.files:
-        return _(
+        taken = _(
             "Patient, study and frame of reference are those of the DICOM series of '{name}' ({count} files)."
         ).format(name=origin.mrName, count=len(origin.files))
+        condition = _("If the CT no longer lies where that series lies, it gets a new frame of reference.")
+        return f"{taken} {condition}" if mayBeMoved else taken
     if origin.hasSeries:
         reason = _("The DICOM files of '{name}' are no longer in Slicer's DICOM database (import them again)")
     elif origin.mrName:
         reason = _("'{name}' was not loaded from a DICOM series")
     else:
         reason = _("The MR of this CT is not in the scene")
-    return _("{reason}, so the CT gets no patient, a new study and a new frame of reference.").format(
+    return _("{reason}, so the CT gets a made-up patient, a new study and a new frame of reference.").format(
         reason=reason.format(name=origin.mrName)
     )
 
@@ -86,6 +89,22 @@ def newFolder(parent: str) -> Path:
         number += 1
         path = base.with_name(f"{base.name}_{number}")
     return path
+
+
+def importSeries(exported: "Export") -> None:
+    """Import the series that was written into Slicer's DICOM database; ExportError if it is not there afterwards."""
+    from DICOMLib import DICOMUtils
+
+    database = getattr(slicer, "dicomDatabase", None)
+    if database is None or not database.isOpen:
+        raise ExportError(_("Slicer's DICOM database is not open: open the module DICOM once, and import again."))
+    DICOMUtils.importDicom(str(exported.folder))  # what it returns does not tell whether anything was taken
+    if len(database.instancesForSeries(exported.facts["series_instance_uid"])) < exported.facts["files"]:
+        raise ExportError(
+            _(
+                "Slicer's DICOM database has not taken the series: import the folder '{folder}' in the module DICOM."
+            ).format(folder=exported.folder)
+        )
 
 
 class Export(EngineTask):

@@ -103,6 +103,7 @@ def add_dicom_pair(panel, image: sitk.Image, tmp_path: Path, monkeypatch):
 
 
 def click_and_wait(panel) -> None:
+    assert panel.ui.exportButton.enabled, panel.ui.exportStatusLabel.text
     panel.ui.exportButton.click()
     panel.wait_for(lambda: export.Export.current is None, 60)
 
@@ -137,7 +138,9 @@ def test_a_ct_of_a_dicom_mr_goes_into_the_study_of_that_mr(panel, out, tmp_path,
 
 def test_without_a_dicom_source_the_panel_says_that_the_identifiers_are_new(panel, out, monkeypatch) -> None:
     add_pair(panel, make_ct())
-    assert panel.ui.exportStatusLabel.text.startswith("'Head' was not loaded from a DICOM series, so the CT gets no")
+    assert panel.ui.exportStatusLabel.text.startswith(
+        "'Head' was not loaded from a DICOM series, so the CT gets a made-up"
+    )
     click_and_wait(panel)
     assert "No MR series was given, so the CT has a new patient" in panel.ui.exportStatusLabel.text
     (series,) = out.iterdir()
@@ -259,7 +262,7 @@ def test_a_ct_that_does_not_say_its_mr_needs_a_tick(panel, out, tmp_path, monkey
     panel.parameters.outputVolume = None
     panel.parameters.outputVolume = ct
     tick = panel.ui.exportUnverifiedCheckBox
-    assert not panel.ui.exportButton.enabled and "which MR it was made from" in panel.ui.exportStatusLabel.text
+    assert not panel.ui.exportButton.enabled and "Nothing proves" in panel.ui.exportStatusLabel.text
     assert not tick.isHidden()
     tick.checked = True
     assert panel.ui.exportButton.enabled
@@ -277,9 +280,30 @@ def test_the_frame_of_reference_of_a_moved_ct_is_told_before(panel, tmp_path, mo
     put_under(ct, matrix)
     panel.ui.exportResampleCheckBox.checked = True
     assert "new frame of reference" in panel.ui.exportStatusLabel.text
+    ct.SetAndObserveTransformNodeID(None)
+    # A hardened transform leaves no trace in the scene: only the engine, which reads the series, sees it.
+    assert "If the CT no longer lies where that series lies" in panel.ui.exportStatusLabel.text
+    panel.ui.exportResampleCheckBox.checked = False
+    assert "new frame of reference" not in panel.ui.exportStatusLabel.text
 
 
-def test_the_series_is_opened_and_imported_by_a_click(panel, out, monkeypatch) -> None:
+def test_an_mr_whose_voxels_are_not_those_of_the_series_can_be_vouched_for(panel, out, tmp_path, monkeypatch) -> None:
+    """Only the engine compares the voxels: the tick must be there once it has refused."""
+    _mr, ct = add_dicom_pair(panel, make_ct(), tmp_path, monkeypatch)
+    ct.RemoveAttribute("MRtoCT.SourceSeriesUID")
+    ct.SetAttribute("MRtoCT.SourceHash", "0" * 64)
+    panel.parameters.outputVolume = None
+    panel.parameters.outputVolume = ct
+    tick = panel.ui.exportUnverifiedCheckBox
+    assert tick.isHidden()
+    click_and_wait(panel)
+    assert not tick.isHidden() and not panel.ui.exportButton.enabled and not list(out.iterdir())
+    tick.checked = True
+    click_and_wait(panel)
+    assert len(list(out.iterdir())) == 1
+
+
+def test_the_series_is_opened_and_imported_by_a_click(panel, out, monkeypatch, capsys) -> None:
     add_pair(panel, make_ct())
     assert panel.ui.exportOpenFolderButton.isHidden() and panel.ui.exportImportButton.isHidden()
     click_and_wait(panel)
@@ -288,9 +312,17 @@ def test_the_series_is_opened_and_imported_by_a_click(panel, out, monkeypatch) -
     monkeypatch.setattr(qt.QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()) or True)
     utils = types.SimpleNamespace(importDicom=lambda folder: imported.append(folder) or True)
     monkeypatch.setitem(sys.modules, "DICOMLib", types.SimpleNamespace(DICOMUtils=utils))
+    taken: list[str] = []
+    database = types.SimpleNamespace(isOpen=False, instancesForSeries=lambda uid: taken)
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
     panel.ui.exportOpenFolderButton.click()
+    for isOpen, says in ((False, "is not open"), (True, "has not taken the series")):
+        database.isOpen = isOpen
+        panel.ui.exportImportButton.click()
+        assert says in capsys.readouterr().err and "database" not in panel.ui.exportStatusLabel.text
+    taken += [path.name for path in series.iterdir()]
     panel.ui.exportImportButton.click()
-    assert [Path(path) for path in (*opened, *imported)] == [series, series]
+    assert [Path(path) for path in (*opened, *imported)] == [series, series, series]
     assert panel.ui.exportStatusLabel.text == "The series is in Slicer's DICOM database."
 
 

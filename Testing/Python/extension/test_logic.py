@@ -382,6 +382,8 @@ def test_slicer_before_5_12_has_no_pip_check(monkeypatch) -> None:
         (["Something", "Another"], "Something"),
         (["t1_gd", "t1"], "t1"),
         (["sCT of T1", "T1"], "T1"),
+        (["T1_sCT", "sct_t1", "T1_CT", "T1w"], "T1w"),
+        (["T1 gadolinium", "T1w_postcontrast", "T1wCE", "T1_Gado", "T1"], "T1"),
         (["T1 post contrast", "T2"], "T1 post contrast"),
         (["T1c", "T1 mprage"], "T1 mprage"),
         (["Head sCT", "PET"], None),

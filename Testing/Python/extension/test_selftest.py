@@ -49,6 +49,16 @@ def test_every_test_is_found(test_class) -> None:
     }
 
 
+def test_without_torch_what_needs_it_is_skipped_with_a_reason(test_class, monkeypatch) -> None:
+    from MRtoCTLib import dependencies
+
+    monkeypatch.setattr(dependencies, "torchInstalled", lambda: False)
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(test_class).run(result)
+    assert not result.errors and not result.failures
+    assert 0 < len(result.skipped) < result.testsRun and all("PyTorch" in reason for _test, reason in result.skipped)
+
+
 def test_all_pass(test_class, tiny_model, monkeypatch) -> None:
     """The button "Reload and Test", with a model that is small instead of good."""
     monkeypatch.setattr(test_class, "options", Options(model=str(tiny_model)))
