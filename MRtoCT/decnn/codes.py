@@ -41,7 +41,9 @@ CODES = {
     "dicom-echoes": Code("error", "several echoes are in the series", "choose with --echo"),
     "dicom-modality": Code("error", "the series is no MR", "give the MR series"),
     "dicom-orientations": Code("error", "slices of another orientation are among the series", "take them away"),
-    "dicom-differs": Code("error", "size, spacing or patient differ between the files", "export the series again"),
+    "dicom-differs": Code(
+        "error", "size, spacing, patient or frame of reference differ between the files", "export the series again"
+    ),
     "dicom-doubled": Code("error", "several images lie at one place", "keep one image for each place"),
     "dicom-gaps": Code("error", "slices are missing or unevenly spaced", "export the whole series again"),
     "dicom-place": Code("error", "position, orientation or spacing is missing or invalid", "export the series again"),

@@ -114,6 +114,12 @@ def _places() -> Rows:
         )
     for spacing in ([0, 0], [-5, 5], [5, 6]):
         yield "a spacing of one file", folder_with(one(set_tag("PixelSpacing", spacing))), "dicom-place|dicom-differs"
+    for keyword, value in {
+        "FrameOfReferenceUID": "1.2.3.99",
+        "PatientID": "P 9",
+        "StudyInstanceUID": "1.2.3.98",
+    }.items():
+        yield f"another {keyword} in one file", folder_with(one(set_tag(keyword, value))), "dicom-differs"
     turned = [0.9962, 0.0872, 0, -0.0872, 0.9962, 0]
     yield (
         "one slice turned by 5 degrees",

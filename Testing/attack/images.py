@@ -211,6 +211,9 @@ def _odd_and_right() -> Rows:
         moved = lambda c: _nifti(252, "2h", 1, 2)(_nifti(292, "f", 40.0)(c))  # noqa: E731
         yield f"{format} with two places", _edited(format, moved), "two-transforms"
     yield "nrrd without space", _edited("nrrd", _text("space:", "#")), REFUSED
+    for space in ("scanner-xyz", "3D-right-handed", "3D-left-handed"):
+        axes = lambda c, s=space: c.replace(b"left-posterior-superior", s.encode())  # noqa: E731
+        yield f"nrrd in {space}", _edited("nrrd", axes), "orientation-unknown"
     matrix = lambda c: b"\n".join(line for line in c.split(b"\n") if not line.startswith(b"TransformMatrix"))  # noqa: E731
     yield "mha without a matrix", _edited("mha", matrix), "orientation-unknown"
     for value in (float("nan"), float("inf"), -float("inf")):

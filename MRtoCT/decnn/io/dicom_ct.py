@@ -17,9 +17,9 @@ from decnn.axes import SAME_PLACE_MM, kind_of_grid
 from decnn.errors import Finding, InputError, SetupError, warning
 from decnn.grid import SPACING_MM, canonical_grid
 from decnn.hu import AIR_HU
-from decnn.io.dicom_mr import Source, valid_uid
+from decnn.io.dicom_mr import Source
 from decnn.io.dicom_read import import_pydicom
-from decnn.io.dicom_tags import common_tags, fill_slice, usable_tags
+from decnn.io.dicom_tags import common_tags, fill_slice, usable
 from decnn.io.folders import publish
 from decnn.io.images import read_image, same_grid, umask
 from decnn.io.provenance import Maker, check_origin, origin_of
@@ -130,10 +130,7 @@ def export_series(
         findings += check_origin(origin_of(ct), source.origin, unverified)
     moved = _is_moved(ct, from_mr)
     ct, of_geometry = prepare_ct(ct, from_mr, resample, allow_moved)
-    copied, of_tags = usable_tags(from_mr.copied)
-    from_mr = replace(from_mr, copied=copied)
-    if from_mr.frame_of_reference_uid and not valid_uid(from_mr.frame_of_reference_uid):
-        from_mr = replace(from_mr, frame_of_reference_uid="")
+    from_mr, of_tags = usable(from_mr)
     series_uid = pydicom.uid.generate_uid(prefix=None)
     patient_id = "" if source is not None else f"MRTOCT-{int(series_uid.rpartition('.')[2]) % 16**8:08X}"
     findings += [*of_geometry, *of_tags, *_identity_findings(source and from_mr, moved, patient_id)]
@@ -222,8 +219,8 @@ def _identity_findings(source: Source | None, moved: bool, patient_id: str) -> l
             Finding(
                 "warning",
                 "new-frame-of-reference",
-                "The MR series names no frame of reference, so the CT has a new one: other systems cannot lay it over "
-                "the MR without a registration.",
+                "The MR series names no valid frame of reference, so the CT has a new one: other systems cannot lay it "
+                "over the MR without a registration.",
             )
         ]
     return []

@@ -5,6 +5,7 @@ docs/dicom.md lists every tag and where it comes from.
 
 import datetime
 import string
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,8 +31,30 @@ _POSITIONS = {"HFS", "HFP", "HFDL", "HFDR", "FFS", "FFP", "FFDL", "FFDR"}
 _WORDS = {"PatientSex": {"M", "F", "O"}, "PatientPosition": _POSITIONS, "PatientIdentityRemoved": {"YES", "NO"}}
 
 
-def usable_tags(copied: dict[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
-    """Those of the MR's tags that are valid DICOM, and a finding that names the others."""
+def usable(source: Source) -> tuple[Source, list[Finding]]:
+    """The MR's series with those of its tags and UIDs that are valid DICOM, and a finding that names the others."""
+    kept, dropped = _usable_tags(source.copied)
+    frame = source.frame_of_reference_uid
+    if frame and not valid_uid(frame):
+        frame = ""
+        dropped.append("FrameOfReferenceUID")
+    images = [image for image in source.images if all(map(valid_uid, image))]
+    if len(images) < len(source.images):
+        dropped.append("SOPInstanceUID")
+    cleaned = replace(source, copied=kept, frame_of_reference_uid=frame, images=images)
+    if not dropped:
+        return cleaned, []
+    return cleaned, [
+        warning(
+            "dicom-tags",
+            f"The MR series has values that DICOM does not allow in {', '.join(dropped)}: the CT takes over none of "
+            "them, so check it against the patient's record.",
+        )
+    ]
+
+
+def _usable_tags(copied: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Those that are valid, and the keywords of the others."""
     pydicom = import_pydicom()
     kept, dropped = {}, []
     for keyword, value in copied.items():
@@ -43,15 +66,7 @@ def usable_tags(copied: dict[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
     if kept.get("PatientIdentityRemoved") == "YES" and not any(kept.get(keyword) for keyword in methods):
         dropped.append("PatientIdentityRemoved")  # DICOM allows it only with the method
         del kept["PatientIdentityRemoved"]
-    if not dropped:
-        return kept, []
-    return kept, [
-        warning(
-            "dicom-tags",
-            f"The MR series has values that DICOM does not allow in {', '.join(dropped)}: the CT has none there, so "
-            "check it against the patient's record.",
-        )
-    ]
+    return kept, dropped
 
 
 def _is_valid(pydicom: Any, keyword: str, value: Any) -> bool:
@@ -124,9 +139,9 @@ def common_tags(
     ct.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
     ct.BodyPartExamined = "HEAD"  # what decnn is for; it also tells that there is no left or right one
     ct.BurnedInAnnotation = "NO"
-    if references := [image for image in source.images if all(map(valid_uid, image))]:
+    if source.images:
         # Every slice was made with the whole MR before it: each refers to all its images.
-        ct.SourceImageSequence = pydicom.Sequence([_reference(*image) for image in references])
+        ct.SourceImageSequence = pydicom.Sequence([_reference(*image) for image in source.images])
     ct.SamplesPerPixel, ct.PhotometricInterpretation = 1, "MONOCHROME2"
     ct.BitsAllocated, ct.BitsStored, ct.HighBit, ct.PixelRepresentation = 16, 16, 15, 1
     ct.RescaleIntercept, ct.RescaleSlope, ct.RescaleType = 0, 1, "HU"

@@ -506,6 +506,7 @@ def test_values_that_dicom_does_not_allow_are_dropped_and_named(tmp_path: Path) 
     tags = {
         "PatientBirthDate": "19709999", "PatientSex": "tall", "PatientAge": "7 years", "StudyID": "x" * 40,
         "SeriesNumber": 2**31 - 1, "PatientPosition": "upright",
+        "SOPInstanceUID": lambda index: f"{SERIES}.{index + 1}" if index else "1.02",
         "FrameOfReferenceUID": "1." + "2" * 80, "SpecificCharacterSet": "LATIN",
     }  # fmt: skip
     folder = write_mr(tmp_path / "mr", make_ct(), PatientWeight="70.25", **tags)
@@ -517,6 +518,8 @@ def test_values_that_dicom_does_not_allow_are_dropped_and_named(tmp_path: Path) 
     file = slices(tmp_path / "out")[0]
     for keyword in ("PatientBirthDate", "PatientSex", "PatientAge", "StudyID", "PatientWeight", "PatientPosition"):
         assert keyword in finding.message and not file.get(keyword)
+    assert "FrameOfReferenceUID" in finding.message and "SOPInstanceUID" in finding.message
+    assert len(file.SourceImageSequence) == make_ct().GetDepth() - 1
     assert file.PatientID == "P 1" and file.SeriesNumber == 301
     assert file.FrameOfReferenceUID == result.frame_of_reference_uid and len(file.FrameOfReferenceUID) <= 64
     if judge := dicom_judge.find():

@@ -24,7 +24,7 @@ import vtk
 import fake_engine
 from decnn.io.folders import publish
 from decnn.io.images import read_image, same_grid
-from decnn.io.provenance import SOURCE_SERIES
+from decnn.io.provenance import SOURCE_HASH, SOURCE_SERIES, hash_of
 from dicom_phantom import FRAME, SAGITTAL, SERIES, STUDY, make_ct, write_mr
 from MRtoCTLib.errors import ExportError
 from MRtoCTLib.tasks import export
@@ -134,6 +134,24 @@ def test_a_ct_of_a_dicom_mr_goes_into_the_study_of_that_mr(panel, out, tmp_path,
     assert {item.ReferencedSOPInstanceUID for item in file.SourceImageSequence} == {
         f"{SERIES}.{n + 1}" for n in range(image.GetDepth())
     }
+
+
+def test_the_way_from_a_dicom_mr_to_its_study(panel, out, tmp_path, monkeypatch, slab, tiny_model) -> None:
+    """The engine tells the CT which MR it was made from, so the export needs nobody's word."""
+    folder = write_mr(tmp_path / "mr", sitk.Cast(slab, sitk.sitkInt16))
+    monkeypatch.setattr(slicer, "dicomDatabase", DicomDatabase(folder), raising=False)
+    image = read_image(folder)
+    mr = node_of(image, "Head")
+    mr.SetAttribute("DICOM.instanceUIDs", " ".join(f"{SERIES}.{n + 1}" for n in range(image.GetDepth())))
+    logic = panel.widget.logic
+    ct = logic.synthesize(mr, options=logic.Options(model=str(tiny_model), device="cpu"))
+    assert ct.GetAttribute(SOURCE_SERIES) == SERIES and ct.GetAttribute(SOURCE_HASH) == hash_of(image)
+    panel.parameters.inputVolume, panel.parameters.outputVolume = mr, ct
+    assert panel.ui.exportUnverifiedCheckBox.isHidden()
+    click_and_wait(panel)
+    (series,) = out.iterdir()
+    assert pydicom.dcmread(next(series.iterdir())).StudyInstanceUID == STUDY
+    assert "verified" not in panel.ui.exportStatusLabel.text
 
 
 def test_without_a_dicom_source_the_panel_says_that_the_identifiers_are_new(panel, out, monkeypatch) -> None:

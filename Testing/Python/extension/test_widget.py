@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+import types
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -344,6 +345,26 @@ def test_slicer_asks_whether_to_save_and_quits(panel, mr) -> None:
     assert not synthesis.isRunning
     assert not synthesis.workspace.path.exists()
     slicer.app.processEvents()  # timers that are still to come find nobody, and say nothing
+
+
+def test_slicer_quits_after_its_windows_are_gone(panel, mr, monkeypatch) -> None:
+    """As PythonQt does, calls of widgets that no longer exist raise ValueError."""
+    panel.play("hang")
+    panel.click()
+    panel.wait_for(lambda: panel.ui.statusLabel.text == "Acting")
+    synthesis = panel.widget.synthesisSection._synthesis
+
+    def destroyed(*_arguments) -> None:
+        raise ValueError("Trying to call 'disconnect' on a destroyed qSlicerModuleSelectorToolBar object")
+
+    review = panel.widget.reviewSection
+    selector, review._moduleSelector = review._moduleSelector, types.SimpleNamespace(disconnect=destroyed)
+    monkeypatch.setattr(type(panel.widget), "setParameterNode", destroyed)
+    panel.widget.cleanup()
+    assert not synthesis.isRunning and not synthesis.workspace.path.exists()
+    assert panel.widget.exportSection._gone
+    if selector is not None:
+        selector.disconnect("moduleSelected(QString)", review.onModuleSelected)
 
 
 def test_a_second_panel_is_refused(panel, mr, caplog) -> None:
