@@ -105,7 +105,7 @@ def add_dicom_pair(panel, image: sitk.Image, tmp_path: Path, monkeypatch):
 def click_and_wait(panel) -> None:
     assert panel.ui.exportButton.enabled, panel.ui.exportStatusLabel.text
     panel.ui.exportButton.click()
-    panel.wait_for(lambda: export.Export.current is None, 60)
+    panel.wait_for(lambda: not panel.widget.exportSection._isRunning(), 60)
 
 
 def put_under(node, matrix: np.ndarray):
