@@ -59,7 +59,7 @@ screenshots: $(READY)
 # docs/quality.md, the figures of README and the models' cards, from training/results.
 RESULTS := training/results
 define CARD
-$(PY) -m training card --model MRtoCT/Resources/Models/$(1) --results $(RESULTS)/$(1)/slices.json $(RESULTS)/$(1)/heads.json --limits $(RESULTS)/$(1)/limits.md
+$(PY) -m training card --model MRtoCT/Resources/Models/$(1) --results $(wildcard $(RESULTS)/$(1)/folds.json) $(RESULTS)/$(1)/slices.json $(RESULTS)/$(1)/heads.json --limits $(RESULTS)/$(1)/limits.md
 endef
 
 quality: $(READY)

@@ -11,7 +11,7 @@ from decnn.network import build_network
 from training.experiments.evaluate_heads import table as heads_table
 from training.experiments.evaluate_pairs import table as pairs_table
 from training.experiments.evaluate_slices import table as slices_table
-from training.settings import settings_from
+from training.settings import HEAD_FOLDS, settings_from
 
 _SOURCES = Path(__file__).with_name("sources.toml")
 _TEXT = """# {name} {version}
@@ -43,9 +43,9 @@ The weights are subject to the strictest of these terms: if a source asks for no
 
 Metrics follow SynthRAD2023 where the name says so. "tight" and "wide" are the body masks of
 `decnn/evaluation/masks.py`, "mask" is the one that comes with a case. Bone is what lies above 250 HU. The vault lies
-0 to 80 mm below the vertex, the base 80 to 150 mm. `wet_error_mm` is the error of the water-equivalent thickness along
-36 parallel beams through the body, by the curve of Schneider et al., Phys Med Biol 41 (1996) 111. Where the reference
-is labels, its CT is drawn from them: its HU are assumed, not measured.
+0 to 80 mm below the vertex, the base 80 to 150 mm. `wet_error_mm` is the error of the water-equivalent thickness for
+protons, along parallel beams through the body from 36 directions, by the curve of Schneider et al., Phys Med Biol 41
+(1996) 111. Where the reference is labels, its CT is drawn from them: its HU are assumed, not measured.
 
 **Not measured:** the error in dose.
 
@@ -100,7 +100,9 @@ def write_card(folder: Path, results: Sequence[Path], limits: Path) -> Path:
             **spec["weights"],
             **training,
             start=f", going on from weights of SHA-256 `{init}`" if init else "",
-            heads="\n".join(_source(name, sources) for name in spec["training"]["heads"]),
+            heads="\n".join(
+                _source(name, sources, spec["training"].get("fold", 0)) for name in spec["training"]["heads"]
+            ),
             parameters=f"{sum(p.numel() for p in parameters):,}",
             figures="\n\n".join(_figures(path, spec) for path in results),
             limits=_text(limits).strip(),
@@ -138,12 +140,14 @@ def _figures(path: Path, spec: dict[str, Any]) -> str:
     return "\n\n".join([f"{whose}{by}; stored in `{path.name}`:", *tables])
 
 
-def _source(name: str, sources: dict[str, Any]) -> str:
-    """One line on a source of the training."""
+def _source(name: str, sources: dict[str, Any], fold: int) -> str:
+    """One line on a source of the training. fold: of the patients that were left out, 0 for none."""
+    without = f"; fold {fold} of {len(HEAD_FOLDS)}, a fifth of the patients, was left out"
     if name in _MEASURED:
-        return f"- {name}: {_MEASURED[name]}"
+        return f"- {name}: {_MEASURED[name]}{without if fold else ''}"
     source = sources[_OTHER_NAMES.get(name, name)]
-    return f"- {name}: {source['use']}. Terms as found: {source['terms']}"
+    left_out = without if fold and name in _OTHER_NAMES else ""
+    return f"- {name}: {source['use']}{left_out}. Terms as found: {source['terms']}"
 
 
 def _json(path: Path) -> dict[str, Any]:

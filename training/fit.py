@@ -94,6 +94,8 @@ def fit(
         open_pairs(bank, entry, settings.pairs, settings.fold)  # what is missing is said before anything is written
     left_out = _left_out(bank, settings) if settings.validate_every else []
     group = Group.join(device, settings.batch)
+    if settings.patience and group.size > 1:
+        raise InputError("A run of several processes cannot end early: leave --patience out.")
     try:
         _train(bank, run, settings, group.device(device), init, workers, left_out, group, tensorboard)
     finally:
@@ -133,6 +135,8 @@ def _train(
     batches = iter(DataLoader(dataset, batch_size=None, sampler=steps, num_workers=workers))
     learner = group.prepare(network, device)
     log = RunLog(run, tensorboard and group.leads)
+    if settings.patience and log.since_best() >= settings.patience:
+        return  # it has ended before
     losses: list[torch.Tensor] = []
     waited, started = 0.0, time.perf_counter()
     while step < settings.steps:
@@ -156,17 +160,19 @@ def _train(
             seconds = time.perf_counter() - started
             log.add_training(step, torch.stack(losses).tolist(), optimizer.param_groups[0]["lr"], seconds, waited)
             losses, waited, started = [], 0.0, time.perf_counter()
-        if step % CHECKPOINT_EVERY == 0 or step == settings.steps:
-            _save(run / CHECKPOINT, settings, step, network, average, optimizer)
+        ends = False
         if left_out and (step % settings.validate_every == 0 or step == settings.steps):
             found = validate(average.module, left_out, settings, HU_SCALE, device)
             log.add_validation(step, found)
             if log.is_best(step):
                 _save(run / BEST, settings, step, network, average, optimizer)
-            if settings.patience and group.size == 1 and log.since_best() >= settings.patience:
-                _save(run / CHECKPOINT, settings, step, network, average, optimizer)
-                print(f"step {step}: no better validation in the last {settings.patience}: the run ends", flush=True)
-                return
+            ends = bool(settings.patience) and log.since_best() >= settings.patience
+        # After the validation: a run that is killed in between does both once more.
+        if step % CHECKPOINT_EVERY == 0 or step == settings.steps or ends:
+            _save(run / CHECKPOINT, settings, step, network, average, optimizer)
+        if ends:
+            print(f"step {step}: no better validation in the last {settings.patience}: the run ends", flush=True)
+            return
 
 
 def check_device(device: str) -> None:

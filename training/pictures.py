@@ -103,7 +103,7 @@ def draw_curve(logs: Sequence[Path], png: Path) -> None:
         except (OSError, ValueError) as error:
             raise InputError(f"The log {log} cannot be read ({error}): give the log.jsonl of a run.") from error
         # An interrupted run repeats the steps since its last checkpoint: the later row counts.
-        losses |= {first + row["step"]: row["loss"] for row in rows}
+        losses |= {first + row["step"]: row["loss"] for row in rows if "loss" in row}
     figure, axes = pyplot.subplots(figsize=(7, 4))
     axes.semilogy(list(losses), list(losses.values()))
     axes.set_xlabel("step")

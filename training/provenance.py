@@ -9,16 +9,16 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def made_by(arguments: Sequence[str], data: Iterable[Path] = ()) -> dict[str, str]:
+def made_by(arguments: Sequence[str], data: Iterable[Path] = (), program: str = "python -m training") -> dict[str, str]:
     """Command, commit, data and date of a result.
 
     Folders are named by their last part: where they lie on a machine is no part of a figure.
 
     Args:
-        arguments: of ``python -m training``.
+        arguments: of ``program``.
         data: files that the figures were measured on; the digest is of folder, name and content of each.
     """
-    command = " ".join(["python -m training", *(_without_folder(argument) for argument in arguments)])
+    command = " ".join([program, *(_without_folder(argument) for argument in arguments)])
     facts = {"command": command, "commit": _commit(), "date": datetime.now(UTC).strftime("%Y-%m-%d")}
     files = sorted(set(data))
     if files:

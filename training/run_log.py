@@ -49,8 +49,10 @@ class RunLog:
         return found[step] <= min(found.values())
 
     def since_best(self) -> int:
-        """How many validations have passed since the best one."""
+        """How many validations have passed since the best one; 0 if there was none."""
         errors = list(self._validations().values())
+        if not errors:
+            return 0
         return len(errors) - 1 - errors.index(min(errors))
 
     @staticmethod
@@ -62,6 +64,8 @@ class RunLog:
 
     def _validations(self) -> dict[int, float]:
         """The mean error of every validation so far, by step."""
+        if not self._path.is_file():
+            return {}
         rows = [json.loads(line) for line in self._path.read_text(encoding="utf-8").splitlines()]
         return {row["step"]: row["validation"]["mae_hu"] for row in rows if "validation" in row}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from decnn.errors import InputError
+from training.heads.catalog import NAMES
 
 RECIPES = Path(__file__).with_name("recipes")
 DEFAULT_RECIPE = RECIPES / "decnn-head-t1.toml"
@@ -187,7 +188,15 @@ def settings_from(text: str) -> Settings:
     return Settings(**values)
 
 
-def _head_sources(table: Mapping[str, Mapping[str, float]]) -> list[Source]:
+def _head_sources(table: Mapping[str, Mapping[str, Any]]) -> list[Source]:
+    """The sources in a recipe's table of heads; InputError for a head or a kind that there is not, or a bad share."""
+    for name, shares in table.items():
+        if name not in NAMES:
+            raise InputError(f"There is no head {name}: {', '.join(NAMES)} are there.")
+        if unknown := set(shares) - {"measured", "simulated"}:
+            raise InputError(f"The head {name} has {sorted(unknown)[0]}: give the shares measured and simulated.")
+        if not all(isinstance(share, int | float) and share > 0.0 for share in shares.values()):
+            raise InputError(f"The shares of the head {name} must be numbers above 0.")
     return [
         (name, float(shares[kind]), kind == "measured")
         for name, shares in table.items()

@@ -176,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
         "--reference",
         metavar="MR_FOLDER",
         help="folder with the DICOM series of the MR: patient, study and frame of reference are kept; "
-        "without it they are made up",
+        "without it they are generated",
     )
     reference.add_argument(
         "--reference-list",

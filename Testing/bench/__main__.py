@@ -9,6 +9,8 @@ import json
 import sys
 import tempfile
 import time
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,14 @@ from decnn.bench.measure import machine, network_speed, precisions
 from decnn.catalog import DEFAULT_MODEL
 from decnn.model import load_model
 from decnn.network import build_network
+from training.provenance import made_by
 
 RELEASE_0_9_0 = "8f55888"
+OTHERS = (
+    *("monai", "dynamic-network-architectures", "segmentation-models-pytorch", "timm"),
+    *("onnxruntime", "openvino", "dask"),
+)
+"""Packages of the peers and runtimes whose versions are told."""
 CPU = torch.device("cpu")
 PAPER = "the paper's DECNN (F = 64, N = 3), three views"
 
@@ -47,6 +55,8 @@ def measure(folder: Path, older: str) -> dict[str, Any]:
     fastest = precisions(CPU)[-1]
     mr = heads.write_head(folder / "phantom.nrrd")
     result: dict[str, Any] = {"head": {"name": "the tests' phantom", "size": heads.SIZE}, **machine(CPU)}
+    result["made"] = made_by(sys.argv[1:], program="python -m bench")
+    result["versions"] |= {name: version(name) for name in OTHERS if find_spec(name.replace("-", "_"))}
     steps = {
         "networks": networks,
         "tried": lambda: tried(fastest),

@@ -19,7 +19,8 @@ def markdown(result: dict[str, Any]) -> str:
     head = result["head"]
     parts = [
         f"Head: {head['name']}, {_times(head['size'])} voxels of 1 mm. Machine: {result['device']}, "
-        f"{result['threads']} threads. torch {result['versions']['torch']}.",
+        f"{result['threads']} threads. {_versions(result['versions'])}. Commit {result['made']['commit']}, "
+        f"{result['made']['date']}.",
         _summary(result),
         "### From command to file\n\n" + _heads(result),
         "### Networks, alone\n\n" + _networks(result),
@@ -30,12 +31,17 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def _versions(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items() if name not in ("decnn", "python"))
+
+
 def _summary(result: dict[str, Any]) -> str:
     lines = [
         f"- {result['seconds_per_head']} s a head in {result['precision']}, of them "
         f"{result['outside_network_seconds']} s outside of the network.",
         f"- {result['speedup_over_0_9_0']} times as fast as 0.9.0, {result['speedup_over_0_9_0_in_float32']} times in "
-        f"float32; bfloat16 is {result['speedup_over_float32']} times as fast as float32.",
+        f"float32, {result['speedup_over_0_9_0_on_avx2']} times where a processor has AVX2 alone.",
+        f"- bfloat16 is {result['speedup_over_float32']} times as fast as float32.",
         f"- The network reaches {result['network_gflops']} GFLOP/s, {result['fraction_of_peak']:.0%} of the "
         f"{result['peak_gflops']} of one convolution.",
     ]

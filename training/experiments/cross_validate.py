@@ -8,7 +8,7 @@ from pathlib import Path
 from decnn.errors import InputError
 from decnn.model import Model, load_model
 from training.experiments.evaluate_heads import evaluate
-from training.experiments.evaluate_slices import choose_patients, evaluate_slices, summary
+from training.experiments.evaluate_slices import choose_patients, evaluate_slices, grouped, summary
 from training.export import export
 from training.fit import fit
 from training.settings import HEAD_FOLDS, Settings
@@ -35,11 +35,12 @@ def cross_validate(
         data: the folder of the heads.
         slices: the folder of the real slices; if not given, only heads are scored.
         folds: those to do (1 to 5); all if empty.
-        workers, init: see ``training.fit.fit``. What ``init`` was trained on, every fold has seen.
+        workers, init: see ``training.fit.fit``. What ``init`` was trained on, every fold has seen: "by its start".
 
     Returns:
-        The settings; "heads", rows as those of ``evaluate``; "slices", a result as that of ``evaluate_slices`` over all
-        patients of the folds; both with the fold in every row.
+        The settings; "init", name and version of the start, if there is one; "heads", rows as those of ``evaluate``;
+        "slices", a result as that of ``evaluate_slices`` over all patients of the folds, with "by_fold"; both with the
+        fold in every row.
 
     Raises:
         InputError: a fold that is not one, or as ``fit`` and the scorers do.
@@ -67,5 +68,9 @@ def cross_validate(
         stored = json.loads(scored.read_text(encoding="utf-8"))
         for rows_of, part in ((heads, "heads"), (rows, "cases"), (halves, "halves")):
             rows_of += [{"fold": fold, **row} for row in stored[part]]
-    result = {"settings": asdict(settings), "simulations": simulations, "heads": heads}
-    return result | ({"slices": summary(rows, halves)} if rows else {})
+    if init is not None:
+        seen = init.spec.get("training", {}).get("heads", ())
+        heads = [row | {"seen": "by its start"} if row["head"] in seen else row for row in heads]
+    start = {} if init is None else {"name": init.name, "version": init.version}
+    result = {"settings": asdict(settings), "init": start, "simulations": simulations, "heads": heads}
+    return result | ({"slices": summary(rows, halves) | {"by_fold": grouped(rows, "fold")}} if rows else {})

@@ -37,6 +37,7 @@ PART_COLUMNS = tuple(f"{key}_{part}" for part in PARTS for key in PART_METRICS)
 SHOWN = ("mae_hu_tight", "me_hu", "psnr_db_2023", "ssim_2023", "bone_dice", "wet_error_mm", *PART_COLUMNS)
 SIMULATIONS = 3
 MEASURED_CT, LABELS = "measured CT", "labels"
+MEASURED_T1 = "measured T1"
 
 
 def evaluate(
@@ -75,7 +76,7 @@ def evaluate(
         if not scored:
             continue
         row: dict = {"head": head.name, "reference": LABELS if head.hu is None else MEASURED_CT}
-        row["mr"] = "measured T1" if head.mr is not None else f"mean of {len(scored)} simulated T1"
+        row["mr"] = MEASURED_T1 if head.mr is not None else f"{len(scored)} simulated T1"
         row["seen"] = "yes" if head.name in model.spec.get("training", {}).get("heads", ()) else "no"
         rows.append(row | averaged(scored))
         print(f"{head.name}: MAE {rows[-1]['mae_hu_tight']:.1f} HU", file=sys.stderr, flush=True)

@@ -31,7 +31,7 @@ from training.measured_pairs.slices import (
 )
 
 COLUMNS = ("mae_hu_mask", "mae_hu_tight", *(metric.key for metric in metrics_of(2) if metric.key != "mae_hu"))
-"""Of every slice; all but mae_hu_tight in the mask that comes with it."""
+"""Of every slice, in the mask that comes with it; mae_hu_tight and the wet_* in the part of it that is body."""
 HALF_COLUMNS = tuple(key for key in COLUMNS if not key.startswith(("wet_", "ssim_", "psnr_", "mae_hu_tight")))
 SHOWN = (
     "mae_hu_mask", "mae_hu_tight", "me_hu", "psnr_db_2023", "ssim_2d_2023", "bone_dice", "bone_precision",
@@ -78,10 +78,10 @@ def summary(rows: list[dict], halves: list[dict]) -> dict:
         "slices": len(rows),
         "mean": averaged(rows),
         "sd_over_patients": spread(rows),
-        "by_plane": _by(rows, "plane"),
-        "by_centre": _by(rows, "centre"),
+        "by_plane": grouped(rows, "plane"),
+        "by_centre": grouped(rows, "centre"),
         "by_half": {
-            plane: _by([h for h in halves if h["plane"] == plane], "half") for plane in ("coronal", "sagittal")
+            plane: grouped([h for h in halves if h["plane"] == plane], "half") for plane in ("coronal", "sagittal")
         },
         "cases": [{key: _rounded(value) for key, value in row.items()} for row in rows],
         "halves": [{key: _rounded(value) for key, value in row.items()} for row in halves],
@@ -107,12 +107,15 @@ def slice_predictor(model: Model) -> Callable[[RealSlice], np.ndarray]:
 def score_slice(item: RealSlice, ct: np.ndarray) -> dict:
     """The row of one slice: patient, plane, centre and COLUMNS."""
     truth, mask = _plane(item)
-    found = score(ct, truth, mask)
+    found = dict(score(ct, truth, mask))
     # A body mask is one of volumes; in a few equal slices it is that of the slice.
     volume = sitk.GetImageFromArray(np.repeat(np.where(mask, truth, AIR_HU)[None], 3, 0).astype(np.float32))
     tight = sitk.GetArrayFromImage(body_masks(volume)["tight"])[1] > 0
     found |= {"mae_hu_mask": found.pop("mae_hu")}
-    found["mae_hu_tight"] = score(ct, truth, tight & mask, keys=("mae_hu",))["mae_hu"] if (tight & mask).any() else None
+    # Beams are counted through the body: in the air that belongs to the mask there is nothing to get wrong.
+    of_body = ("mae_hu", *(key for key in COLUMNS if key.startswith("wet_")))
+    in_body = score(ct, truth, tight & mask, keys=of_body) if (tight & mask).any() else dict.fromkeys(of_body)
+    found |= in_body | {"mae_hu_tight": in_body["mae_hu"]}
     row = {"patient": item.patient, "plane": item.plane, "centre": centre_of(item.patient)}
     return row | {key: found[key] for key in COLUMNS}
 
@@ -139,7 +142,7 @@ def score_halves(item: RealSlice, ct: np.ndarray) -> list[dict]:
 def spread(rows: Iterable[dict]) -> dict:
     """The standard deviation over patients of the mean of each patient's rows."""
     return averaged(
-        list(_by(list(rows), "patient").values()), lambda values: np.std(values, ddof=min(1, len(values) - 1))
+        list(grouped(list(rows), "patient").values()), lambda values: np.std(values, ddof=min(1, len(values) - 1))
     )
 
 
@@ -148,12 +151,14 @@ def table(result: dict) -> str:
     rows = [{"": f"all ({result['slices']} slices of {result['patients']} patients)", **result["mean"]}]
     rows.append({"": "spread over patients", **result["sd_over_patients"]})
     rows += [{"": name, **means} for group in ("by_plane", "by_centre") for name, means in result[group].items()]
+    rows += [{"": f"fold {fold}", **means} for fold, means in result.get("by_fold", {}).items()]
     for plane, groups in result["by_half"].items():
         rows += [{"": f"{plane}, {half} half", **means} for half, means in groups.items()]
     return markdown(rows, ("", *SHOWN))
 
 
-def _by(rows: list[dict], key: str) -> dict[str, dict]:
+def grouped(rows: list[dict], key: str) -> dict[str, dict]:
+    """The means of the rows for each value of a key."""
     order = list(AXES) if key == "plane" else sorted({row[key] for row in rows})
     return {name: averaged(group) for name in order if (group := [row for row in rows if row[key] == name])}
 

@@ -76,7 +76,7 @@ def identifiersOf(origin: Origin, isMoved: bool = False, mayBeMoved: bool = Fals
         reason = _("'{name}' was not loaded from a DICOM series")
     else:
         reason = _("The MR of this CT is not in the scene")
-    return _("{reason}, so the CT gets a made-up patient, a new study and a new frame of reference.").format(
+    return _("{reason}, so the CT gets a generated patient, a new study and a new frame of reference.").format(
         reason=reason.format(name=origin.mrName)
     )
 

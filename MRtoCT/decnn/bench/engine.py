@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ MODULE = Path(__file__).resolve().parents[2]
 _NETWORK = ("Synthesizing", "Comparing")
 
 
-def timed_synthesis(mr: Path, output: Path, *options: str, module: Path = MODULE, threads: int = 0) -> dict[str, Any]:
+def timed_synthesis(
+    mr: Path, output: Path, *options: str, module: Path = MODULE, variables: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """One run of ``python -m decnn synthesize``.
 
     Args:
@@ -24,7 +27,7 @@ def timed_synthesis(mr: Path, output: Path, *options: str, module: Path = MODULE
         output: file for its CT.
         options: more of the command line.
         module: the folder of another version of decnn.
-        threads: of torch; 0: as it likes.
+        variables: more of its environment.
 
     Returns:
         The engine's result, with wall_seconds, cpu_seconds (where the system tells), stage_seconds by stage, and
@@ -36,7 +39,8 @@ def timed_synthesis(mr: Path, output: Path, *options: str, module: Path = MODULE
     command = [sys.executable, "-m", "decnn", "synthesize", str(mr), str(output), "--progress", "json", *options]
     before = _cpu_seconds()
     started = time.perf_counter()
-    engine = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=module, env=environment(module, threads))
+    surroundings = {**environment(module), **(variables or {})}
+    engine = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=module, env=surroundings)
     assert engine.stdout is not None
     stages: list[tuple[str, float]] = []
     event: dict[str, Any] = {}

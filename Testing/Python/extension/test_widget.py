@@ -364,7 +364,8 @@ def test_slicer_quits_after_its_windows_are_gone(panel, mr, monkeypatch) -> None
     assert not synthesis.isRunning and not synthesis.workspace.path.exists()
     assert panel.widget.exportSection._gone
     monkeypatch.undo()  # the windows of this test are still there
-    panel.widget.setParameterNode(None)
+    with pytest.warns(UserWarning, match="does not have observer"):
+        panel.widget.setParameterNode(None)
     if selector is not None:
         selector.disconnect("moduleSelected(QString)", review.onModuleSelected)
 

@@ -19,7 +19,7 @@ RESULTS = Path(__file__).resolve().parents[3] / "training/results"
 def test_the_card_is_what_the_stored_figures_make(tmp_path):
     bundled, results = MODELS_FOLDER / DEFAULT_MODEL, RESULTS / DEFAULT_MODEL
     (tmp_path / "model.json").write_bytes((bundled / "model.json").read_bytes())
-    figures = [results / name for name in ("slices.json", "heads.json")]
+    figures = [results / name for name in ("folds.json", "slices.json", "heads.json")]
     card = write_card(tmp_path, figures, results / "limits.md").read_text()
     assert card == (bundled / "MODEL_CARD.md").read_text()
 

@@ -32,6 +32,7 @@ from training.measured_pairs.misfits import find_misfits, read_misfits
 from training.measured_pairs.slices import as_pair, depth_in_plane, find_patients, fold_of, read_slice, read_slices
 from training.orientation import NOT_LEARNED, unseen_pictures
 from training.patches import PatchForm, batch
+from training.pictures import draw_curve
 from training.run_log import LOG, TENSORBOARD
 from training.settings import Settings
 
@@ -240,6 +241,9 @@ def test_a_network_learns_from_slices_and_its_best_is_kept(bank, root, tmp_path,
     )
     fit(bank, tmp_path / "patient", patient)
     assert averaged_network(tmp_path / "patient")[2] == 3
+    fit(bank, tmp_path / "patient", patient)  # it has ended
+    assert averaged_network(tmp_path / "patient")[2] == 3
+    draw_curve([tmp_path / "run" / LOG], tmp_path / "curve.png")
     with pytest.raises(InputError, match="patients that are left out"):
         fit(bank, tmp_path / "none", replace(settings, fold=0))
 
@@ -325,3 +329,13 @@ def test_people_show_how_their_heads_lie(few, tmp_path):
         assert 30 < len(heights) < 60, "pixels of 4 mm"
         middle = picture.values[heights[0] : heights[-1]][:, picture.values.shape[1] // 2]
         assert middle[-3:].mean() != pytest.approx(0.0), "the vertex is in it"
+
+
+def test_the_air_that_belongs_to_a_mask_adds_no_beams(root):
+    """Beams that meet air alone have no error, and would make the mean look better."""
+    item = read_slice(root, "1BA001", "axial")
+    ct = np.take(item.hu, 0, 0) + 20
+    wide = replace(item, mask=np.ones_like(item.mask))
+    narrow, rows = score_slice(item, ct), score_slice(wide, ct)
+    for key in ("wet_error_mm", "wet_bias_mm", "wet_error95_mm"):
+        assert rows[key] == pytest.approx(narrow[key], rel=0.02) and narrow[key] > 0
