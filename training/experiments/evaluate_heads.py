@@ -91,14 +91,19 @@ def identity(model: Model) -> dict[str, str]:
 def table(result: dict) -> str:
     """The result as Markdown: a table of the heads with a measured CT, and one of those drawn from labels.
 
-    seen: whether the model was trained on pairs made from the head.
+    seen: whether the model was trained on pairs made from the head. Heads that were and heads that were not have means
+    of their own.
     """
     parts = []
     for kind in (MEASURED_CT, LABELS):
         rows = [row for row in result["heads"] if row["reference"] == kind]
         if rows:
-            mean = {"head": "mean", "mr": "", "seen": ""} | averaged(rows)
-            parts += [f"Reference: {kind}", "", markdown([*rows, mean], ("head", "mr", "seen", *SHOWN)), ""]
+            means = [
+                {"head": "mean", "mr": "", "seen": seen} | averaged(alike)
+                for seen in dict.fromkeys(row["seen"] for row in rows)
+                if len(alike := [row for row in rows if row["seen"] == seen]) > 1
+            ]
+            parts += [f"Reference: {kind}", "", markdown([*rows, *means], ("head", "mr", "seen", *SHOWN)), ""]
     return "\n".join(parts).rstrip()
 
 

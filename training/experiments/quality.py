@@ -86,9 +86,10 @@ The CTs of measured T1s in bfloat16, against those in float32. Changes are absol
 {commands}
 """
 
-_FOLDS = """{runs} networks of this architecture. Each was trained for {steps} steps of {batch} patches of {patch} mm
+_FOLDS = """{runs} networks of this architecture were trained, each for {steps} steps of {batch} patches of {patch} mm,
 without a part of the patients and heads, and scored on that part: {patients} patients in all. {start}
-The bundled weights are of a longer training, and their own figures follow below."""
+The bundled weights are of a longer training, and their own figures follow below. The brain in a CT head is that of a
+labelled head, so where a labelled head was left out, its brain had been seen in another skull."""
 _START = """They started from
 {name} {version}, which had seen no patient, but the heads with `by its start` in the column `seen`."""
 _ANEW = "They started\nfrom random weights."
