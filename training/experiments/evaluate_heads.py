@@ -100,8 +100,8 @@ def table(result: dict) -> str:
         if rows:
             means = [
                 {"head": "mean", "mr": "", "seen": seen} | averaged(alike)
-                for seen in dict.fromkeys(row["seen"] for row in rows)
-                if len(alike := [row for row in rows if row["seen"] == seen]) > 1
+                for seen in dict.fromkeys(row.get("seen", "") for row in rows)
+                if len(alike := [row for row in rows if row.get("seen", "") == seen]) > 1
             ]
             parts += [f"Reference: {kind}", "", markdown([*rows, *means], ("head", "mr", "seen", *SHOWN)), ""]
     return "\n".join(parts).rstrip()
