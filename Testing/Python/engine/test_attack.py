@@ -17,8 +17,7 @@ LEAST = {
 SLOW = {"contents"}
 KINDS_OF_CONTENTS = (
     "noise around the head, as of MP2RAGE", "padding of -1024 on all sides", "a head cut on six sides",
-    "a noisy sphere", "a mask", "a CT times 0.37", "two heads that touch", "a brain with 3 mm around, on noise",
-    "a brain with 12 mm around",
+    "a CT times 0.37", "two heads that touch", "a brain with 12 mm around",
 )  # fmt: skip
 
 

@@ -121,17 +121,15 @@ def test_evaluate_prints_what_the_metrics_say(engine: Engine, tmp_path: Path) ->
     assert text.startswith("given mask\n  mae_hu                 30.0\n")
 
 
-@pytest.mark.parametrize("which", ["sct", "ct"])
-def test_what_the_reading_found_is_told_by_evaluate(engine: Engine, tmp_path: Path, which: str) -> None:
+def test_what_the_reading_found_is_told_by_evaluate(engine: Engine, tmp_path: Path) -> None:
     reference = ct_of(phantom_head((32, 36, 32), (6, 6, 6))[1])
     for name, image in (("sct", reference + 30), ("ct", reference)):
         sitk.WriteImage(image, str(tmp_path / f"{name}.nii"))
-    without_codes(tmp_path / f"{which}.nii")
-    said = {"sct": "Synthetic CT", "ct": "Reference CT"}[which]
+    without_codes(tmp_path / "ct.nii")
     done = engine("evaluate", tmp_path / "sct.nii", tmp_path / "ct.nii", "--resample", "--json")
     assert done.returncode == 0, done.stderr
     findings = [finding for finding in json.loads(done.stdout)["findings"] if finding["code"] == "orientation-unknown"]
-    assert len(findings) == 1 and findings[0]["message"].startswith(f"{said}: The file does not say")
+    assert len(findings) == 1 and findings[0]["message"].startswith("Reference CT: The file does not say")
 
 
 def without_codes(path: Path) -> None:

@@ -157,7 +157,7 @@ def test_the_way_from_a_dicom_mr_to_its_study(panel, out, tmp_path, monkeypatch,
 def test_without_a_dicom_source_the_panel_says_that_the_identifiers_are_new(panel, out, monkeypatch) -> None:
     add_pair(panel, make_ct())
     assert panel.ui.exportStatusLabel.text.startswith(
-        "'Head' was not loaded from a DICOM series, so the CT gets a made-up"
+        "'Head' was not loaded from a DICOM series, so the CT gets a generated"
     )
     click_and_wait(panel)
     assert "No MR series was given, so the CT has a new patient" in panel.ui.exportStatusLabel.text

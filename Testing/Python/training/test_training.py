@@ -214,14 +214,13 @@ def test_each_head_is_scored_by_a_network_that_has_not_seen_it(data, tmp_path):
     for fold, other in ((2, "cranium"), (3, "nmd_19y")):
         assert json.loads((tmp_path / f"runs/fold{fold}/model/model.json").read_text())["training"]["heads"] == [other]
     assert validated(runs=tmp_path / "runs", folds=(2, 3)) == result
-    assert validated(runs=tmp_path / "again", folds=(2,))["heads"] == result["heads"][:1], "one seed, one machine"
     assert (tmp_path / "runs/pictures/nmd_19y.png").stat().st_size > 10_000
     assert {row["seen"] for row in result["heads"]} == {"no"} and result["init"] == {}
     start = load_model(export(tmp_path / "runs/fold2", tmp_path / "start", "0.1"))  # it has learned from cranium
     later = validated(
-        runs=tmp_path / "later", folds=(2, 3), init=start, settings=replace(settings, init=start.weights_sha256)
+        runs=tmp_path / "later", folds=(3,), init=start, settings=replace(settings, init=start.weights_sha256)
     )
-    assert [row["seen"] for row in later["heads"]] == ["no", "by its start"]
+    assert [row["seen"] for row in later["heads"]] == ["by its start"]
     assert later["init"] == {"name": "start", "version": "0.1"}
     text = table(result)
     assert "Reference: measured CT" in text and "Reference: labels" in text
