@@ -94,9 +94,9 @@ def fit(
         open_pairs(bank, entry, settings.pairs, settings.fold)  # what is missing is said before anything is written
     left_out = _left_out(bank, settings) if settings.validate_every else []
     group = Group.join(device, settings.batch)
-    if settings.patience and group.size > 1:
-        raise InputError("A run of several processes cannot end early: leave --patience out.")
     try:
+        if settings.patience and group.size > 1:
+            raise InputError("A run of several processes cannot end early: leave --patience out.")
         _train(bank, run, settings, group.device(device), init, workers, left_out, group, tensorboard)
     finally:
         group.leave()

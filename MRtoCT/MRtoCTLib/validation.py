@@ -14,6 +14,9 @@ from decnn.axes import kind_of_grid
 from MRtoCTLib.display import maps
 from MRtoCTLib.nodes import HOUNSFIELD_UNITS, MODEL_ATTRIBUTE, WEIGHTS_ATTRIBUTE, directionsOf, matrixBetween
 
+# In the name of a T1 with contrast agent.
+_WITH_AGENT = r"(?<![a-z])(gd|gado\w*|gad|ce|post\w*|contrast|c\+|km|mra)(?![a-z])|t1w?ce?(?![a-z0-9])|\+c"
+
 
 def problemOfInput(node: Any) -> str:
     """Why this node cannot be a T1 MR of the head, as a sentence; "" if nothing is obviously wrong with it."""
@@ -53,13 +56,7 @@ def looksLikeT1(node: Any) -> int:
     if re.search(r"(?<![a-z])s?ct(?![a-z])|synthetic", name):
         return 0
     if re.search(r"t1|mp-?rage|spgr|bravo|tfl3d", name):
-        return (
-            2
-            if re.search(
-                r"(?<![a-z])(gd|gado\w*|gad|ce|post\w*|contrast|c\+|km|mra)(?![a-z])|t1w?ce?(?![a-z0-9])|\+c", name
-            )
-            else 3
-        )
+        return 2 if re.search(_WITH_AGENT, name) else 3
     if re.search(r"t2|flair|swi|adc|dwi|dti|bold|(?<![a-z])(ct|cbct|pd|pet)|(ct|cbct|pet)(?![a-z])", name):
         return 0
     return 1

@@ -131,11 +131,11 @@ class EngineTask:
             return self._command()
         except self.Error:
             raise
-        except (TaskError, OSError, RuntimeError) as error:
+        except TaskError as error:
+            raise self.Error(str(error)) from error
+        except (OSError, RuntimeError) as error:
             raise self.Error(
-                str(error)
-                if isinstance(error, TaskError)
-                else _("The volumes could not be handed to the engine ({reason}).").format(reason=error)
+                _("The volumes could not be handed to the engine ({reason}).").format(reason=error)
             ) from error
 
     def _problem(self) -> str:

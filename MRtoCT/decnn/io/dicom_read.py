@@ -93,7 +93,8 @@ def read_files(names: Sequence[str], inspect: Callable[[Header], None], choice: 
 
     Raises:
         InputError: damaged files; several series; several images at one place; a place that is missing, or off the
-            grid; sizes, spacings or directions that differ; a modality other than the chosen one.
+            grid; sizes, spacings, directions, studies, patients or frames of reference that differ; a modality other
+            than the chosen one.
         SetupError: pydicom is missing.
     """
     return _read(list(names), f"the list of files in {os.path.dirname(names[0])}", inspect, choice)

@@ -79,8 +79,7 @@ def read(path: str | Path, inspect: Callable[[Header], None] = lambda header: No
         )
     try:
         with readable(path, layout) as (name, findings):
-            header = read_header(name)
-            inspect(header)
+            inspect(read_header(name))
             check_bytes(path, layout)
             image = _without_empty_dimensions(sitk.ReadImage(name))
             return Reading(image, findings if layout.oriented else [*findings, _UNKNOWN_ORIENTATION], origin_of(image))
